@@ -1,0 +1,124 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""Wheels that only compute (no I/O), guarded in one place so that the pure layers can use them.
+
+A missing wheel is reported when it is first needed, never at import: ``docs/decisions/0001-libraries.md``.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterable
+from typing import Any, Callable, Protocol
+
+from .errors import LibraryMissing
+
+try:
+    import google_crc32c
+except ImportError:
+    google_crc32c = None
+
+try:
+    import xxhash
+except ImportError:
+    xxhash = None
+
+try:
+    import blake3 as _blake3
+except ImportError:
+    _blake3 = None
+
+try:
+    import zstandard
+except ImportError:
+    zstandard = None
+
+try:
+    import msgpack
+except ImportError:
+    msgpack = None
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Compressor(Protocol):
+    """One per thread: a zstd context is not shared."""
+
+    def compress(self, data: Buffer) -> bytes: ...
+
+
+class Decompressor(Protocol):
+    """One per thread: a zstd context is not shared."""
+
+    def decompress(self, data: Buffer, max_output_size: int = 0) -> bytes: ...
+
+
+def missing(distribution: str) -> LibraryMissing:
+    """Build the one error for a missing library: which, where, and the command that installs it."""
+    return LibraryMissing(
+        f"Python library {distribution} is not installed for {sys.executable} on {platform.node()}",
+        hint=f"{sys.executable} -m pip install {distribution}",
+        reason=distribution,
+    )
+
+
+def need(library: Any, distribution: str) -> Any:
+    """Return a guarded library, or raise LibraryMissing."""
+    if library is None:
+        raise missing(distribution)
+    return library
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C (Castagnoli) as VHDX uses it. Source: [MS-VHDX] 2.2.2."""
+    return int(need(google_crc32c, "google-crc32c").value(data))
+
+
+def xxh3_128(parts: Iterable[Buffer]) -> bytes:
+    """Sixteen bytes that detect accidents in transit; they do not resist forgery."""
+    state = need(xxhash, "xxhash").xxh3_128()
+    for part in parts:
+        state.update(part)
+    return bytes(state.digest())
+
+
+def keyed_blake3(key: bytes) -> Callable[[Buffer], bytes]:
+    """Return a function that gives the 32-byte keyed BLAKE3 digest of a buffer; ``key`` is 32 bytes."""
+    blake3 = need(_blake3, "blake3").blake3
+    return lambda data: bytes(blake3(data, key=key).digest())
+
+
+def zstd_compressor(level: int) -> Compressor:
+    """Return a compressor of its own for the calling thread."""
+    compressor: Compressor = need(zstandard, "zstandard").ZstdCompressor(level=level)
+    return compressor
+
+
+def zstd_decompressor() -> Decompressor:
+    """Return a decompressor of its own for the calling thread."""
+    decompressor: Decompressor = need(zstandard, "zstandard").ZstdDecompressor()
+    return decompressor
+
+
+def zstd_error() -> type[Exception]:
+    """Return the exception class that decompression raises on junk."""
+    error: type[Exception] = need(zstandard, "zstandard").ZstdError
+    return error
+
+
+def pack(value: object) -> bytes:
+    """Encode plain values (maps, lists, str, bytes, int, bool, None) as MessagePack."""
+    return bytes(need(msgpack, "msgpack").packb(value, use_bin_type=True))
+
+
+def unpack(data: Buffer) -> object:
+    """Decode MessagePack; raises ValueError on junk, on trailing bytes and on duplicate or non-text keys."""
+    library = need(msgpack, "msgpack")
+    try:
+        value: object = library.unpackb(data, raw=False, strict_map_key=True)
+    except (library.exceptions.UnpackException, UnicodeDecodeError) as error:
+        raise ValueError(f"not MessagePack: {error}") from error
+    return value

@@ -1,0 +1,228 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""What the pure layers ask of the outside world. Adapters fulfil these; tests fulfil them with real or lossy ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from .extents import Extent
+from .machines import (
+    Checkpoint,
+    Consistency,
+    DiskGeometry,
+    Fence,
+    FrozenDisk,
+    Hardware,
+    HostInfo,
+    HostPath,
+    Leaf,
+    MachineConfig,
+    Nic,
+    ReferencePoint,
+    RestorePoint,
+    Slot,
+    Switch,
+    VirtualMachine,
+    VolumeSpace,
+)
+from .transfers import LeafState, MoverInfo, SourceOrder, TargetOrder, Ticket, TransferStatus
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> float:
+        """Seconds since 1970, may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises Cancelled when the work is to stop."""
+
+
+class ByteFile(Protocol):
+    """An open file: random access, no position. Offsets and lengths are bytes."""
+
+    def size(self) -> int:
+        """Return the length of the file."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes. Raises FormatError when the file ends before."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer. Raises FormatError when the file ends before."""
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write all of ``data``; beyond the end the file grows. StateError, reason volume_full, when there is no room."""
+
+    def resize(self, size: int) -> None:
+        """Cut the file, or extend it with zeros (a hole where the file system can)."""
+
+    def flush(self) -> None:
+        """Return when everything written is durable."""
+
+    def close(self) -> None:
+        """Release the file and its locks; calling it again does nothing."""
+
+
+class DiskReader(Protocol):
+    """A virtual disk that can be read."""
+
+    @property
+    def virtual_size(self) -> int: ...
+
+    def allocated(self) -> list[Extent]:
+        """Return a normal list of what may differ from zero."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer with what the guest would see."""
+
+    def close(self) -> None: ...
+
+
+class DiskWriter(DiskReader, Protocol):
+    """A virtual disk whose leaf can be written. Nothing is durable before ``flush`` returns."""
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write whole logical sectors."""
+
+    def zero(self, offset: int, length: int) -> None:
+        """Make whole logical sectors read as zeros, without storing zeros where the format allows it."""
+
+    def flush(self) -> None: ...
+
+
+class Hypervisor(Protocol):
+    """One Hyper-V host, through the functions of ``model/contract.py``.
+
+    Every method may raise TransportError (host not reached, connection lost), HypervisorError (refused, with the
+    contract's error id), and StateError with reason ``fenced`` where it takes a Fence.
+    """
+
+    @property
+    def name(self) -> str:
+        """The inventory name of the host."""
+
+    def host(self) -> HostInfo: ...
+
+    def switches(self) -> list[Switch]: ...
+
+    def find_machines(self, name: str) -> list[VirtualMachine]:
+        """Return every machine of that name; names are not unique."""
+
+    def machine(self, vm_id: UUID) -> VirtualMachine: ...
+
+    def configuration(self, vm_id: UUID) -> MachineConfig: ...
+
+    def create_checkpoint(self, vm_id: UUID, *, name: str, consistency: Consistency) -> Checkpoint: ...
+
+    def checkpoints(self, vm_id: UUID) -> list[Checkpoint]: ...
+
+    def checkpoint_disks(self, vm_id: UUID, checkpoint_id: str) -> list[FrozenDisk]: ...
+
+    def convert_checkpoint(self, vm_id: UUID, checkpoint_id: str) -> ReferencePoint: ...
+
+    def remove_checkpoint(self, vm_id: UUID, checkpoint_id: str) -> None: ...
+
+    def reference_points(self, vm_id: UUID) -> list[ReferencePoint]: ...
+
+    def remove_reference_point(self, vm_id: UUID, reference_point_id: str) -> None: ...
+
+    def changed_extents(self, path: str, *, rct_id: str, size: int) -> list[Extent]:
+        """List what the guest may have written since a change-tracking id, as a normal list.
+
+        Raises TrackingLost when the host no longer knows the id: compare or read in full instead.
+        """
+
+    def create_machine(
+        self, fence: Fence, *, name: str, marker: str, generation: int, version: str
+    ) -> VirtualMachine: ...
+
+    def update_machine(self, fence: Fence, vm_id: UUID, *, name: str, hardware: Hardware) -> None:
+        """Set name, processors, memory and firmware; adapters are set one by one."""
+
+    def set_nic(self, fence: Fence, vm_id: UUID, nic: Nic) -> None: ...
+
+    def remove_nic(self, fence: Fence, vm_id: UUID, *, name: str) -> None: ...
+
+    def attach_disk(self, fence: Fence, vm_id: UUID, *, slot: Slot, path: str) -> None: ...
+
+    def detach_disk(self, fence: Fence, vm_id: UUID, *, slot: Slot) -> None: ...
+
+    def leaves(self, vm_id: UUID) -> list[Leaf]: ...
+
+    def create_restore_point(self, fence: Fence, vm_id: UUID, *, name: str) -> RestorePoint: ...
+
+    def restore_points(self, vm_id: UUID) -> list[RestorePoint]: ...
+
+    def apply_restore_point(self, fence: Fence, vm_id: UUID, restore_point_id: UUID) -> None: ...
+
+    def remove_restore_point(self, fence: Fence, vm_id: UUID, restore_point_id: UUID) -> None: ...
+
+    def remove_machine(self, fence: Fence, vm_id: UUID) -> None: ...
+
+    def remove_file(self, fence: Fence, path: str) -> None: ...
+
+    def volume(self, path: str) -> VolumeSpace: ...
+
+    def is_idle(self, vm_id: UUID) -> bool:
+        """Tell whether no checkpoint of the machine is being made, applied or merged."""
+
+    def chain(self, path: str) -> tuple[str, ...]:
+        """Return the chain of an image, leaf first. Raises HypervisorError ``Hvr.ChainBroken``."""
+
+    def read_record(self, folder: str) -> tuple[int, str] | None:
+        """Return epoch and text of the replica record in a folder, None when there is none."""
+
+    def write_record(self, folder: str, text: str, *, expected_epoch: int) -> None:
+        """Replace the record if its epoch is still the expected one (0: none yet). StateError ``fenced`` otherwise."""
+
+    def find_records(self, folder: str) -> list[tuple[str, int, str]]:
+        """Return folder, epoch and text of each record one level below a folder."""
+
+    def remove_record(self, fence: Fence) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Mover(Protocol):
+    """The control side of one data mover.
+
+    Every method may raise TransportError, PeerError, and what the mover itself refuses (RequestError for a path
+    outside its roots, StateError ``fenced``, ``leaf_locked``, ``leaf_touched``, ``volume_full``, FormatError).
+    """
+
+    @property
+    def name(self) -> str:
+        """The name in its certificate."""
+
+    @property
+    def data_address(self) -> tuple[str, int]:
+        """Where other movers reach it."""
+
+    def describe(self) -> MoverInfo: ...
+
+    def create_disk(self, path: HostPath, geometry: DiskGeometry, *, replica_id: UUID, epoch: int) -> None:
+        """Create an empty base image. The same image already there is success; another file is StateError."""
+
+    def inspect(self, chain: Sequence[HostPath]) -> LeafState:
+        """Check the structure of an idle chain (leaf first) and return the identity of its leaf."""
+
+    def open_target(self, order: TargetOrder) -> TransferStatus:
+        """Open, lock and check the leaf; the answer says how far an earlier transfer of the cycle came."""
+
+    def start_source(self, order: SourceOrder) -> TransferStatus:
+        """Start sending; the transfer goes on in the background."""
+
+    def status(self, ticket: Ticket) -> TransferStatus: ...
+
+    def close_transfer(self, ticket: Ticket) -> None:
+        """Stop the transfer if it runs, release its files; unknown is success."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""Values of a disk transfer: what the manager orders from two movers, and what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from uuid import UUID
+
+from .extents import Extent
+from .machines import HostPath
+
+
+class Scope(Enum):
+    """Which extents a source mover sends."""
+
+    ALLOCATED = "allocated"  # first copy: everything the chain stores, into a disk that reads as zeros
+    CHANGED = "changed"  # the extents of the order
+    COMPARE = "compare"  # the extents of the order, less the pieces whose digest the target has already
+
+
+class TransferState(Enum):
+    """States of a transfer at one mover."""
+
+    WAITING = "waiting"  # opened, no data connection yet (or it was lost)
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class LeafState:
+    """Identity of the content of an image file. Source: [MS-VHDX] 2.2.2."""
+
+    file_write_guid: UUID
+    data_write_guid: UUID
+    virtual_size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right to one transfer, given to both movers by the manager.
+
+    ``secret`` is 32 random bytes. ``cycle_id`` names the frozen content (the source checkpoint): a transfer of the
+    same cycle may go on where an earlier one ended, one of another cycle may not.
+    """
+
+    secret: bytes = field(repr=False)
+    source_mover: str
+    target_mover: str
+    replica_id: UUID
+    disk_id: UUID
+    cycle_id: str
+    epoch: int
+    expires_at: float  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOrder:
+    """Open the leaf of a replica for writing; ``chain`` is leaf first.
+
+    ``data_write_guid`` is what the record says of the leaf: another one means that somebody touched it, and the
+    mover refuses (StateError, reason ``leaf_touched``) unless the journal beside the leaf explains it. None: do not
+    ask (the session compares or overwrites everything).
+    """
+
+    ticket: Ticket
+    chain: tuple[HostPath, ...]
+    data_write_guid: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOrder:
+    """Read a frozen chain and send it to the target mover; ``chain`` is leaf first.
+
+    ``extents`` is normal; it is empty for ``Scope.ALLOCATED``.
+    """
+
+    ticket: Ticket
+    chain: tuple[HostPath, ...]
+    scope: Scope
+    extents: tuple[Extent, ...]
+    unit: int  # bytes
+    compression: int | None  # zstd level, None: do not compress
+    target_address: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStatus:
+    """Where a transfer stands, as one mover sees it. Counters are bytes of the virtual disk unless said."""
+
+    state: TransferState
+    total: int = 0  # what the order covers
+    processed: int = 0  # of ``total``: read, skipped or found equal
+    durable_until: int = 0  # everything of the order below this offset is on the target's disk
+    read: int = 0
+    zero: int = 0
+    same: int = 0  # not sent, the target has it
+    sent: int = 0  # bytes on the wire, frame headers included
+    written: int = 0
+    busy_seconds: dict[str, float] = field(default_factory=dict)  # per stage: read, compress, send, receive, write
+    error: dict[str, object] | None = None  # EngineError.as_dict()
+    leaf: LeafState | None = None  # target, when done
+
+
+@dataclass(frozen=True, slots=True)
+class MoverInfo:
+    """What a mover says of itself; ``certificate_expires_at`` is in seconds since 1970."""
+
+    name: str
+    version: str
+    platform: str
+    roots: tuple[str, ...]  # host path prefixes it serves, "host:prefix"
+    certificate_expires_at: float
