@@ -59,7 +59,7 @@ class ByteFile(Protocol):
         """Fill the buffer. Raises FormatError when the file ends before."""
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Write all of ``data``; beyond the end the file grows. StateError, reason volume_full, when there is no room."""
+        """Write all of ``data``, growing the file. Raises StateError, reason volume_full, when there is no room."""
 
     def resize(self, size: int) -> None:
         """Cut the file, or extend it with zeros (a hole where the file system can)."""

@@ -261,7 +261,7 @@ _TABLE: Final = (
         {"vm": _VM_OUT},
         ("Hvr.Fenced", "Hvr.VersionNotSupported", "Hvr.PathNotAllowed", "Hvr.Exists"),
         changes=True,
-        about="New-VM -NoVHD without default devices, in Folder. A machine with Marker in its Notes is returned as it is",
+        about="New-VM -NoVHD without default devices, in Folder. A machine with Marker in its Notes is returned",
     ),
     Function(
         "Set-HvrVm",
@@ -385,7 +385,7 @@ _TABLE: Final = (
         _VM,
         {"activity": {"Idle": Type.BOOL, "Operations": Type.STRINGS}},
         ("Hvr.VmNotFound",),
-        about="OperationalStatus and running Msvm_ConcreteJob: Idle is false while checkpoints are made, applied or merged",
+        about="OperationalStatus and Msvm_ConcreteJob: Idle is false while checkpoints are made, applied or merged",
     ),
     Function(
         "Test-HvrChain",
@@ -407,7 +407,7 @@ _TABLE: Final = (
         {},
         ("Hvr.Fenced", "Hvr.RecordInvalid", "Hvr.PathNotAllowed", "Hvr.VolumeFull"),
         changes=True,
-        about="Atomic write when the stored epoch is ExpectedEpoch (0: there is no record). The new epoch is the same or "
+        about="Atomic write when the stored epoch is ExpectedEpoch (0: none is stored). The new epoch is the same or "
         "one more. Writing again what is stored already is success",
     ),
     Function(
