@@ -1,0 +1,88 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all tests share: the tree, needs of the machine, and skips that count as failures where they must.
+
+A test states what it needs of the machine and is skipped, with the reason, where that is missing::
+
+    @pytest.mark.needs("qemu-img", "e2fsck")    # programs
+    @pytest.mark.root                           # the rights of root
+    @pytest.mark.wine                           # OPENDR_WPYTHON, CPython for Windows under Wine
+    @pytest.mark.pwsh                           # OPENDR_PWSH, the PowerShell engine
+
+With ``OPENDR_NO_SKIPS=1``, as in ``.ci/run``, a run with a skipped test fails and names it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Debian keeps e2fsck and mke2fs where an ordinary user has no PATH to.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+# Processes that a test starts find the collection too.
+os.environ["PYTHONPATH"] = str(ROOT / ".build" / "tree")
+
+_skips = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_skips] = {}
+    config.pluginmanager.register(_SkipCounter(config), "opendr-skips")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        reason = _missing(item)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _missing(item: pytest.Item) -> str:
+    programs = [name for mark in item.iter_markers("needs") for name in mark.args if not shutil.which(name)]
+    if programs:
+        return f"not installed: {', '.join(programs)} (see tools/system_packages.sh)"
+    if item.get_closest_marker("root") and getattr(os, "geteuid", lambda: 0)() != 0:
+        return "needs root"
+    for mark, variable in (("wine", "OPENDR_WPYTHON"), ("pwsh", "OPENDR_PWSH")):
+        if item.get_closest_marker(mark) and not os.environ.get(variable):
+            return f"{variable} names no program (see CONTRIBUTING.md)"
+    return ""
+
+
+class _SkipCounter:
+    """Collects skips in the main process, from the workers of pytest-xdist too."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._skips = config.stash[_skips]
+        self._forbidden = os.environ.get("OPENDR_NO_SKIPS") == "1"
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._count(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._count(report)
+
+    def _count(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            self._skips[report.nodeid] = reason.removeprefix("Skipped: ")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> object:
+        # Before the terminal reporter, which prints the summary with the exit status it is given.
+        if self._skips and self._forbidden and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return (yield)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._skips:
+            return
+        verdict = "a skip is a failure in this run" if self._forbidden else "these tests could not run here"
+        terminalreporter.section(f"{len(self._skips)} skipped: {verdict}", red=self._forbidden, bold=True)
+        for name, reason in sorted(self._skips.items()):
+            terminalreporter.line(f"SKIPPED {name}: {reason}")
