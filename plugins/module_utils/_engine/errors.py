@@ -17,7 +17,7 @@ class EngineError(Exception):
     """Base of all errors; ``str()`` is one sentence that names the option or object and its value."""
 
     code: ClassVar[str] = "engine_failed"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, *, hint: str = "", reason: str = "") -> None:
         super().__init__(message)
@@ -83,10 +83,16 @@ class PeerError(EngineError):
 
 
 class TransportError(EngineError):
-    """A connection could not be made, was lost, or timed out."""
+    """A connection could not be made, was lost, or timed out.
+
+    Trying again helps, except where the other side refused who we are: repeating a wrong password locks the account.
+    """
 
     code = "transport_failed"
-    retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", reason: str = "", retryable: bool = True) -> None:
+        super().__init__(message, hint=hint, reason=reason)
+        self.retryable = retryable
 
 
 class HypervisorError(EngineError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Category(Enum):
@@ -38,16 +38,26 @@ class HostError(Exception):
         self.target = target
 
 
+class Notice(NamedTuple):
+    """A record for one of the other streams: ``verbose``, ``debug``, ``warning`` or ``information``."""
+
+    stream: str
+    text: str
+
+
+Row = Mapping[str, object] | HostError | Notice  # a HostError that is yielded, not raised, does not end the pipeline
+
+
 class ContractServer(Protocol):
     """Runs contract functions. Calls come from several threads at once."""
 
-    def dispatch(self, function: str, parameters: Mapping[str, object], *, user: str) -> Iterator[Mapping[str, object]]:
+    def dispatch(self, function: str, parameters: Mapping[str, object], *, user: str) -> Iterator[Row]:
         """Run one function and yield its output rows, each with ``Kind`` and the members of the contract.
 
         The front has bound the parameters: names as in the contract, mandatory ones present, optional ones only when
-        given, values as ``str``, ``tuple[str, ...]``, ``uuid.UUID``, ``int``, ``bool`` or ``bytes``. Rows carry the same
-        types, lists for arrays. A client that stops the call closes the iterator at its next row; what the function did
-        until then is done.
+        given, values as ``str``, ``tuple[str, ...]``, ``uuid.UUID``, ``int``, ``bool`` or ``bytes``. Rows carry the
+        same types; the front adds SchemaVersion. A client that stops the call closes the iterator at its next row;
+        what the function did until then is done.
 
         Raises:
             HostError: the function refuses; what it yielded before has been sent.

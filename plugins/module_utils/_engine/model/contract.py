@@ -33,18 +33,24 @@ class Type(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One named parameter; ``choices`` is its ValidateSet."""
+    """One named parameter; ``choices`` is its ValidateSet.
+
+    PowerShell refuses an empty string or list for a mandatory parameter, unless the function says otherwise
+    (``may_be_empty``: AllowEmptyString, AllowEmptyCollection).
+    """
 
     type: Type
     mandatory: bool = True
     choices: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """One host function.
 
-    ``output`` maps the ``Kind`` member of each object it may emit to the members of that object, each always present.
+    ``output`` maps the ``Kind`` member of each object it may emit to the members of that object, each always present
+    beside ``SchemaVersion``.
     ``errors`` are its own error ids beside ``COMMON_ERRORS``.
     """
 
@@ -113,8 +119,8 @@ _HARDWARE = {
     "MemoryMinimum": Parameter(Type.UINT64),
     "MemoryMaximum": Parameter(Type.UINT64),
     "SecureBoot": Parameter(Type.BOOL),
-    "SecureBootTemplate": _STRING,
-    "BootOrder": Parameter(Type.STRINGS),
+    "SecureBootTemplate": Parameter(Type.STRING, may_be_empty=True),
+    "BootOrder": Parameter(Type.STRINGS, may_be_empty=True),
 }
 
 _TABLE: Final = (
@@ -278,7 +284,7 @@ _TABLE: Final = (
             **_VM,
             "Name": _STRING,
             "MacAddress": _STRING,
-            "SwitchName": _STRING,
+            "SwitchName": Parameter(Type.STRING, may_be_empty=True),
             "VlanId": Parameter(Type.INT32),
         },
         {},
@@ -427,6 +433,7 @@ _TABLE: Final = (
     ),
 )
 
+SCHEMA_VERSION: Final = 1  # Int32 member of every object; a host that speaks another one is refused
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({function.name: function for function in _TABLE})
 EXTENTS_ENCODING: Final = "u64-le-pairs"
 EXTENTS_PER_OBJECT: Final = 65536  # pairs in one changedRange object
