@@ -191,7 +191,7 @@ class VirtualMachine:
 
     @property
     def version_number(self) -> tuple[int, int]:
-        major, _, minor = self.version.partition(".")
+        major, _dot, minor = self.version.partition(".")
         return int(major), int(minor or 0)
 
 
