@@ -49,11 +49,10 @@ test-fast: setup
 #: make lint       format, types, ansible-lint, documentation, changelog, ansible-test sanity
 .PHONY: lint
 lint: setup
-	@tools/system_packages.sh
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	shellcheck .ci/run tools/*.sh
+	$(BIN)/shellcheck .ci/run tools/*.sh
 	$(BIN)/ansible-lint --offline --profile production
 	$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self \
 		--check-extra-docs-refs $(TREE)/ansible_collections/opendr/hyperv

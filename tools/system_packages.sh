@@ -19,7 +19,6 @@ e2fsck e2fsprogs
 debugfs e2fsprogs
 rsync rsync
 openssl openssl
-shellcheck shellcheck
 "
 
 missing=()
