@@ -18,6 +18,8 @@ root=$PWD
 bootstrap=$root/.build/bootstrap
 readonly group root bootstrap
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Trust what the system trusts, as pip does: a site may have a certificate authority of its own. Two names for two ages of uv.
+export UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1
 unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONPATH PYTHONHOME
 # A home that cannot be written (HOME=/nonexistent, a service account) has no cache.
 [ -w "${HOME:-/nonexistent}" ] || export UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1
@@ -40,7 +42,12 @@ find_python() {
     return 1
 }
 
-runs() { "$@" --version >/dev/null 2>&1; }
+# Is it a uv that knows dependency groups and this lock? A pyenv shim named uv may stand for nothing.
+usable_uv() {
+    local version
+    version=$("$1" --version 2>/dev/null) || return 1
+    printf '0.6.0\n%s\n' "$(cut -d' ' -f2 <<<"$version")" | sort --check --version-sort 2>/dev/null
+}
 
 # Set uv to a uv program, installing it below .build when there is none. Each way is tried, since Debian's python3
 # comes with or without venv, and with or without pip.
@@ -48,7 +55,7 @@ find_uv() {
     [ "${OPENDR_SETUP_UV:-yes}" != no ] || return 1
     local candidate
     for candidate in ${UV:+"$UV"} uv "$bootstrap/bin/uv"; do
-        if runs "$candidate"; then uv=$candidate; return; fi
+        if usable_uv "$candidate"; then uv=$candidate; return; fi
     done
     mkdir -p "$bootstrap"
     if "$python" -m pip --version >/dev/null 2>&1; then
@@ -57,7 +64,7 @@ find_uv() {
         "$bootstrap/bin/python" -m pip install --quiet uv >"$bootstrap/log" 2>&1 || true
     fi
     uv=$bootstrap/bin/uv
-    runs "$uv"
+    usable_uv "$uv"
 }
 
 # The way without uv: venv, or virtualenv, and pip with the exported lock (hashes included).
