@@ -70,7 +70,7 @@ find_uv() {
 # The way without uv: venv, or virtualenv, and pip with the exported lock (hashes included).
 plain_venv() {
     rm -rf .venv
-    "$python" -m venv .venv 2>/dev/null || "$python" -m virtualenv --quiet .venv 2>/dev/null || return 1
+    "$python" -m venv .venv >/dev/null 2>&1 || "$python" -m virtualenv --quiet .venv >/dev/null 2>&1 || return 1
     .venv/bin/python -m pip install --quiet --require-hashes --requirement "tools/requirements-$group.txt"
 }
 
