@@ -1,0 +1,50 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection.
+"""Argument specifications that modules share; each has its documentation fragment of the same meaning."""
+
+from __future__ import annotations
+
+import typing as t
+
+Options = dict[str, dict[str, t.Any]]
+
+MANAGER: Options = {"state_dir": {"type": "path", "default": "/var/lib/opendr"}}
+CATALOG: Options = {"catalog_url": {"type": "str", "no_log": True}}
+# What the action plugin resolves from the inventory; users give neither.
+TOPOLOGY: Options = {
+    "topology": {
+        "type": "dict",
+        "options": {
+            "engine": {"type": "path"},
+            "manager": {"type": "dict", "required": True},
+            "hosts": {"type": "dict", "required": True},
+            "movers": {"type": "dict", "required": True},
+        },
+    },
+    "secrets": {
+        "type": "dict",
+        "no_log": True,
+        "options": {"passwords": {"type": "dict", "no_log": True, "default": {}}},
+    },
+}
+JOB: Options = {
+    "vms": {"type": "list", "elements": "str"},
+    "source_host": {"type": "str"},
+    "target_host": {"type": "str"},
+    "target_path": {"type": "str"},
+    "suffix": {"type": "str", "default": "_replica"},
+    "restore_points": {"type": "int", "default": 7},
+    "block_size": {"type": "str", "default": "1MiB"},
+    "compression": {"type": "str", "choices": ["none", "fast", "optimal", "high"], "default": "optimal"},
+    "consistency": {
+        "type": "str",
+        "choices": ["application", "crash", "application_or_crash"],
+        "default": "application_or_crash",
+    },
+    "source_proxies": {"type": "list", "elements": "str", "default": []},
+    "target_proxies": {"type": "list", "elements": "str", "default": []},
+    "switches": {"type": "dict", "default": {}},
+}
+JOB_TOGETHER = [["vms", "source_host", "target_host", "target_path"]]
