@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-BASE = frozenset({"errors", "units", "extents", "machines", "transfers", "libraries", "ports"})
+BASE = frozenset(
+    {"errors", "units", "extents", "machines", "transfers", "jobs", "reports", "progress", "libraries", "ports"}
+)
 _PURE = frozenset({"formats", "guestfs", "wire", "wan", "model"})
 _ABOVE_MODEL = BASE | _PURE - {"model"}
 
@@ -31,7 +33,8 @@ MAY_IMPORT = {
     "services": BASE | _PURE,
     "mover": BASE | _PURE | {"adapters", "services"},
     "wan_accelerator": BASE | _PURE | {"adapters", "services"},
-    "cli": BASE | _PURE | {"adapters", "services", "mover", "wan_accelerator"},
+    "worker": BASE | _PURE | {"adapters", "services"},
+    "cli": BASE | _PURE | {"adapters", "services", "mover", "wan_accelerator", "worker"},
 }
 NO_IO = BASE | _PURE
 IO_MODULES = frozenset({"asyncio", "os", "random", "socket", "sqlite3", "ssl", "subprocess", "threading", "time"})

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 from uuid import UUID
 
 from .extents import Extent
+from .jobs import JobSpec
 from .machines import (
     Checkpoint,
     Consistency,
@@ -30,6 +32,8 @@ from .machines import (
     VirtualMachine,
     VolumeSpace,
 )
+from .progress import Event, MachineStatus
+from .reports import MachineReport, ReplicaEntry, SessionEntry, SessionReport
 from .transfers import LeafState, MoverInfo, SourceOrder, TargetOrder, Ticket, TransferStatus
 
 
@@ -224,5 +228,63 @@ class Mover(Protocol):
 
     def close_transfer(self, ticket: Ticket) -> None:
         """Stop the transfer if it runs, release its files; unknown is success."""
+
+    def close(self) -> None: ...
+
+
+class Journal(Protocol):
+    """Where a job session tells how it stands; safe to call from several threads."""
+
+    def publish(self, machine: MachineStatus) -> None:
+        """Replace what is known of a machine of the session."""
+
+    def say(self, event: Event) -> None:
+        """Add an event for whoever follows the session."""
+
+
+class Executor(Protocol):
+    """Runs pieces of work side by side."""
+
+    def run(self, tasks: Sequence[Callable[[], None]], *, limit: int) -> None:
+        """Run all tasks, at most ``limit`` at once, and return when each has ended. A task raises nothing."""
+
+
+class Locks(Protocol):
+    """Exclusion between the sessions of one manager; a lock ends with the process that holds it."""
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """Hold a lock. Raises StateError, reason ``locked``, when another session of this manager has it."""
+
+
+class Catalog(Protocol):
+    """Jobs, history and an index of the replica records. Losing it loses history only: the record decides.
+
+    Every method may raise CatalogError.
+    """
+
+    def save_job(self, job: JobSpec, *, now: float) -> None:
+        """Create or replace the job of that name."""
+
+    def find_job(self, name: str) -> JobSpec | None: ...
+
+    def jobs(self) -> list[JobSpec]: ...
+
+    def remove_job(self, name: str) -> None:
+        """Forget a job; its history stays. Missing is success."""
+
+    def open_session(self, session_id: UUID, *, job: str, manager: str, now: float) -> None: ...
+
+    def save_machine(self, session_id: UUID, report: MachineReport) -> None:
+        """Keep the result of a machine task with its disk transfers."""
+
+    def close_session(self, report: SessionReport) -> None: ...
+
+    def sessions(self, *, job: str | None = None, limit: int = 20) -> list[SessionEntry]:
+        """Return sessions, newest first."""
+
+    def save_replica(self, entry: ReplicaEntry) -> None:
+        """Follow a committed record; what an older epoch says of a replica is ignored."""
+
+    def replicas(self, *, job: str | None = None) -> list[ReplicaEntry]: ...
 
     def close(self) -> None: ...
