@@ -1,0 +1,200 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files for tests of image formats: in memory, on disk, failing at a chosen call, and losing what was not flushed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import FormatError
+
+PAGE = 64 * 1024
+
+
+class MemoryFile:
+    """A sparse file in memory; pages that were never written cost nothing."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._size = 0
+        self._pages: dict[int, bytearray] = {}
+        self.closed = False
+        if data:
+            self.write(0, data)
+
+    def size(self) -> int:
+        return self._size
+
+    def read(self, offset: int, length: int) -> bytes:
+        buffer = bytearray(length)
+        self.read_into(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        if offset < 0 or offset + len(buffer) > self._size:
+            raise FormatError(f"file ends at {self._size}, wanted {len(buffer)} bytes at {offset}")
+        for number, start, at, length in _per_page(offset, len(buffer)):
+            page = self._pages.get(number)
+            buffer[at : at + length] = page[start : start + length] if page else bytes(length)
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        for number, start, at, length in _per_page(offset, len(view)):
+            page = self._pages.setdefault(number, bytearray(PAGE))
+            page[start : start + length] = view[at : at + length]
+        self._size = max(self._size, offset + len(view))
+
+    def resize(self, size: int) -> None:
+        if size < self._size:
+            last = size // PAGE
+            self._pages = {number: page for number, page in self._pages.items() if number <= last}
+            if last in self._pages:
+                self._pages[last][size % PAGE :] = bytes(PAGE - size % PAGE)
+        self._size = size
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def copy(self) -> MemoryFile:
+        twin = MemoryFile()
+        twin._size = self._size
+        twin._pages = {number: bytearray(page) for number, page in self._pages.items()}
+        return twin
+
+    def save(self, path: Path) -> None:
+        with path.open("wb") as out:
+            out.truncate(self._size)
+            for number, page in self._pages.items():
+                out.seek(number * PAGE)
+                out.write(page[: self._size - number * PAGE])
+
+
+def _per_page(offset: int, length: int) -> list[tuple[int, int, int, int]]:
+    """Return page number, start in the page, position in the buffer, length."""
+    parts = []
+    at = 0
+    while at < length:
+        number, start = divmod(offset + at, PAGE)
+        step = min(length - at, PAGE - start)
+        parts.append((number, start, at, step))
+        at += step
+    return parts
+
+
+class RealFile:
+    """A file on disk, by plain seek and read: works on every platform."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch()
+        self._file = path.open("r+b", buffering=0)
+
+    def size(self) -> int:
+        return self._file.seek(0, 2)
+
+    def read(self, offset: int, length: int) -> bytes:
+        buffer = bytearray(length)
+        self.read_into(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self._file.seek(offset)
+        if self._file.readinto(buffer) != len(buffer):
+            raise FormatError(f"{self.path} ends before {offset + len(buffer)}")
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        self._file.seek(offset)
+        assert self._file.write(data) == len(data)
+
+    def resize(self, size: int) -> None:
+        self._file.truncate(size)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Injected(Exception):
+    """The failure that a test asked for."""
+
+
+class FailingFile(MemoryFile):
+    """Fails at the Nth call that changes the file, and at every one after it."""
+
+    def __init__(self, inner: MemoryFile, *, fail_at: int) -> None:
+        super().__init__()
+        self._size, self._pages = inner._size, inner._pages
+        self.calls = 0
+        self.fail_at = fail_at
+
+    def _count(self) -> None:
+        self.calls += 1
+        if self.calls >= self.fail_at:
+            raise Injected(f"call {self.calls}")
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        self._count()
+        super().write(offset, data)
+
+    def resize(self, size: int) -> None:
+        self._count()
+        super().resize(size)
+
+    def flush(self) -> None:
+        self._count()
+        super().flush()
+
+
+@dataclass
+class PowerCutFile(MemoryFile):
+    """Remembers every change since the last flush; a power cut keeps any part of them, in any order, torn at sectors."""
+
+    durable: MemoryFile
+    pending: list[Callable[[MemoryFile], None]] = field(default_factory=list)
+    flushes: int = 0
+    sector: int = 512  # bytes that are written whole or not at all
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._size = self.durable._size
+        self._pages = {number: bytearray(page) for number, page in self.durable._pages.items()}
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        super().write(offset, data)
+        content = bytes(data)
+        end = offset + len(content)
+        while offset < end:
+            stop = min(end, offset - offset % self.sector + self.sector)
+            part = content[: stop - offset]
+            content = content[stop - offset :]
+            self.pending.append(lambda file, at=offset, part=part: file.write(at, part))
+            offset = stop
+
+    def resize(self, size: int) -> None:
+        super().resize(size)
+        self.pending.append(lambda file: file.resize(size))
+
+    def flush(self) -> None:
+        for change in self.pending:
+            change(self.durable)
+        self.pending.clear()
+        self.flushes += 1
+
+    def cut(self, chance: random.Random) -> MemoryFile:
+        """Return what the disk may hold after a power cut now."""
+        after = self.durable.copy()
+        keep = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0))
+        kept = [change for change in self.pending if chance.random() < keep]
+        if chance.random() < 0.5:
+            chance.shuffle(kept)
+        for change in kept:
+            change(after)
+        return after
