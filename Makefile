@@ -46,7 +46,7 @@ test-fast: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not soak" -n 2 $(PYTEST_ARGS) tests/unit
 
-#: make lint       format, types, ansible-lint, documentation, changelog, ansible-test sanity
+#: make lint       format, types, ansible-lint, documentation, changelog, archive, ansible-test sanity
 .PHONY: lint
 lint: setup
 	$(BIN)/ruff format --check
@@ -57,6 +57,7 @@ lint: setup
 	$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self \
 		--check-extra-docs-refs $(TREE)/ansible_collections/opendr/hyperv
 	$(BIN)/antsibull-changelog lint
+	$(BIN)/ansible-galaxy collection build --force --output-path .build/dist
 	tools/sanity.sh
 
 #: make soak       long loops and new seeds, OPENDR_SOAK_SECONDS for each test that loops
