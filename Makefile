@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # `make demo` and `make test` need nothing set up before. PYTHON=/path/to/python3 chooses the interpreter,
-# PYTEST_ARGS adds to pytest's arguments.
+# PYTEST_ARGS adds to pytest's arguments, LINTERS chooses among the checks of tools/lint.sh.
 
 SHELL := /bin/bash
 BIN := $(CURDIR)/.venv/bin
@@ -49,16 +49,7 @@ test-fast: setup
 #: make lint       format, types, ansible-lint, documentation, changelog, archive, ansible-test sanity
 .PHONY: lint
 lint: setup
-	$(BIN)/ruff format --check
-	$(BIN)/ruff check
-	$(BIN)/mypy
-	$(BIN)/shellcheck .ci/run tools/*.sh
-	$(BIN)/ansible-lint --offline --profile production
-	$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self \
-		--check-extra-docs-refs $(TREE)/ansible_collections/opendr/hyperv
-	$(BIN)/antsibull-changelog lint
-	$(BIN)/ansible-galaxy collection build --force --output-path .build/dist
-	tools/sanity.sh
+	@tools/lint.sh $(LINTERS)
 
 #: make soak       long loops and new seeds, OPENDR_SOAK_SECONDS for each test that loops
 .PHONY: soak
