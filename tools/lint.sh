@@ -9,7 +9,7 @@
 
 set -uo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 collection=.build/tree/ansible_collections/opendr/hyperv
 wanted=" $* "
 failed=()
