@@ -155,7 +155,7 @@ class FailingFile(MemoryFile):
 
 @dataclass
 class PowerCutFile(MemoryFile):
-    """Remembers every change since the last flush; a power cut keeps any part of them, in any order, torn at sectors."""
+    """Remembers the changes since the last flush; a power cut keeps any of them, in any order, torn at sectors."""
 
     durable: MemoryFile
     pending: list[Callable[[MemoryFile], None]] = field(default_factory=list)

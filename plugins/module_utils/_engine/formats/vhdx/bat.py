@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 from typing import Final
 
 from ...errors import FormatError
@@ -23,6 +24,7 @@ from ...units import MiB
 from .metadata import Metadata
 from .space import Span
 
+PROBLEMS_MAX: Final = 10  # named in one error
 ENTRY_SIZE: Final = 8  # bytes
 PAGE_SIZE: Final = 4096  # bytes; the grain at which changes are written
 PAGE_ENTRIES: Final = PAGE_SIZE // ENTRY_SIZE
@@ -116,10 +118,10 @@ class Bat:
 
     @classmethod
     def parse(cls, layout: BatLayout, data: bytes) -> Bat:
-        """Decode the entries. Raises FormatError at the first one that is not legal by itself."""
+        """Decode the entries. Raises FormatError when one is not legal by itself."""
         bat = cls(layout, unpack_entries(data))
-        for problem in entry_problems(layout, bat.entries):
-            raise FormatError(problem, reason="bat_invalid")
+        if problems := list(islice(entry_problems(layout, bat.entries), PROBLEMS_MAX)):
+            raise FormatError("; ".join(problems), reason="bat_invalid")
         bat._normalize()
         return bat
 

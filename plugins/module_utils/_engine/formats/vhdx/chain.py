@@ -187,8 +187,8 @@ class Chain:
             raise RequestError(f"{length} bytes at {offset} are not in whole sectors of {sector_size} bytes")
 
 
-def chain_problems(images: Sequence[Image]) -> Iterator[str]:
-    """Return why images, leaf first, do not make a chain, one sentence each."""
+def chain_problems(images: Sequence[Image], *, whole: bool = True) -> Iterator[str]:
+    """Return why images, leaf first, do not make a chain, one sentence each; ``whole`` asks for a base at its end."""
     for layer, (child, parent) in enumerate(pairwise(images)):
         locator = child.parent_locator
         if locator is None:
@@ -199,7 +199,7 @@ def chain_problems(images: Sequence[Image]) -> Iterator[str]:
             yield f"file {layer} of the chain and its parent differ in their logical sector size"
         if child.metadata.disk_id != parent.metadata.disk_id:
             yield f"file {layer} of the chain and its parent have different virtual disk ids"
-    if images[-1].has_parent:
+    if whole and images[-1].has_parent:
         yield f"file {len(images) - 1} of the chain has a parent that was not given"
 
 

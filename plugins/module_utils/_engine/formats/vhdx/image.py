@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from itertools import islice
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from ...errors import FormatError
 from ...machines import Allocation, DiskGeometry
 from ...ports import ByteFile
 from ...units import MiB, align_up
-from .bat import ENTRY_SIZE, STATE_MASK, Bat, BatLayout, State, place_of
+from .bat import ENTRY_SIZE, PROBLEMS_MAX, STATE_MASK, Bat, BatLayout, State, place_of
 from .bitmap import Bitmaps
 from .header import CurrentHeader, Header
 from .locator import ParentLocator
@@ -93,8 +94,8 @@ class Image:
             raise FormatError(f"block allocation table needs {length} bytes, its region is shorter")
         bat = Bat.parse(layout, file.read(tables.table.bat.offset, length))
         image = cls(file, current, tables, items=items, bat=bat, metadata=metadata)
-        for problem in place_problems(image.used(), file_size=file.size()):
-            raise FormatError(problem, reason="place_invalid")
+        if problems := list(islice(place_problems(image.used(), file_size=file.size()), PROBLEMS_MAX)):
+            raise FormatError("; ".join(problems), reason="place_invalid")
         return image
 
     @property
