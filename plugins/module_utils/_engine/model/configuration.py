@@ -1,0 +1,88 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""What a replica's configuration takes over from its source, and what has to be set for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from ..machines import Hardware, MachineConfig, Nic
+
+
+@dataclass(frozen=True, slots=True)
+class WantedHardware:
+    """Hardware for the replica; ``unmapped`` names source switches that have no counterpart at the target."""
+
+    hardware: Hardware
+    unmapped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationPlan:
+    """Calls to make; ``changes`` says in words what differs."""
+
+    update_machine: bool
+    set_nics: tuple[Nic, ...]
+    remove_nics: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+def wanted_hardware(source: Hardware, *, switches: Mapping[str, str], available: Collection[str]) -> WantedHardware:
+    """Translate the source's hardware to the target host.
+
+    A switch is mapped by the job, else taken by name when the target has one of that name, else the adapter stays
+    unconnected. Addresses become static: a dynamic one could change on another host. Adapters get unique names, since a
+    replica's adapters are found by name.
+    """
+    names = unique_names([nic.name for nic in source.nics])
+    nics, unmapped = [], []
+    for nic, name in zip(source.nics, names, strict=True):
+        switch = switches.get(nic.switch_name, nic.switch_name if nic.switch_name in available else "")
+        if nic.switch_name and not switch:
+            unmapped.append(nic.switch_name)
+        nics.append(Nic("", name, nic.mac_address.upper(), True, switch, nic.vlan_id))
+    return WantedHardware(replace(source, nics=tuple(nics)), tuple(dict.fromkeys(unmapped)))
+
+
+def unique_names(names: list[str]) -> list[str]:
+    """Number the second and later adapters of one name: "Network Adapter" is what Windows calls each of them."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return result
+
+
+def plan_configuration(found: MachineConfig, *, name: str, wanted: Hardware) -> ConfigurationPlan:
+    """Compare a replica with what it should be; what is equal is not set again."""
+    machine_changes = _machine_changes(found, name=name, wanted=wanted)
+    present = {nic.name: _shape(nic) for nic in found.hardware.nics}
+    set_nics = tuple(nic for nic in wanted.nics if present.get(nic.name) != _shape(nic))
+    remove_nics = tuple(sorted(set(present) - {nic.name for nic in wanted.nics}))
+    changes = [
+        *machine_changes,
+        *(f"network adapter {nic.name}" for nic in set_nics),
+        *(f"network adapter {nic} removed" for nic in remove_nics),
+    ]
+    return ConfigurationPlan(bool(machine_changes), set_nics, remove_nics, tuple(changes))
+
+
+def _machine_changes(found: MachineConfig, *, name: str, wanted: Hardware) -> list[str]:
+    now = found.hardware
+    pairs = (
+        ("name", found.machine.name, name),
+        ("processors", now.processor_count, wanted.processor_count),
+        ("memory", now.memory, wanted.memory),
+        ("secure boot", now.firmware.secure_boot, wanted.firmware.secure_boot),
+        ("secure boot template", now.firmware.secure_boot_template, wanted.firmware.secure_boot_template),
+        ("boot order", now.firmware.boot_order, wanted.firmware.boot_order),
+    )
+    return [what for what, is_now, shall in pairs if is_now != shall]
+
+
+def _shape(nic: Nic) -> tuple[str, bool, str, int]:
+    return nic.mac_address.upper(), nic.mac_is_static, nic.switch_name, nic.vlan_id

@@ -1,0 +1,238 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The replica record: ``replica.json`` beside the replica's disks, the authority on a replica.
+
+The format is documented field by field in docs/design/replica_record.md. Records are values: a session makes a new one
+with ``dataclasses.replace`` and writes it with compare and set on the epoch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from ..errors import FormatError
+from ..extents import Extent
+from ..machines import Consistency, DiskGeometry, Fence, Slot
+from ..progress import Phase
+from ..reports import Traffic
+from ..transfers import Scope
+from .codec import decode, encode, load
+from .replica_state import ReplicaState
+
+FORMAT: Final = 1
+SIZE_MAX: Final = 8 * 1024 * 1024  # characters of the JSON text
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The machine that is replicated. ``vm_id`` is its identity, ``known_as`` the names that jobs called it by."""
+
+    host: str
+    vm_id: UUID
+    name: str
+    known_as: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The replica; ``vm_id`` is None until its machine is made."""
+
+    host: str
+    folder: str
+    name: str
+    vm_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on the replica. ``manager_id`` identifies the state folder of the manager, ``until`` is since 1970."""
+
+    manager: str
+    manager_id: UUID
+    session_id: UUID
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingPoint:
+    """The reference point on the source that the newest restore point equals."""
+
+    reference_point_id: str
+    rct_ids: dict[UUID, str]  # by disk id
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaDisk:
+    """A disk of the replica.
+
+    ``leaf`` and ``data_write_guid`` are its fingerprint: another path or GUID on the host means that somebody touched
+    it; a GUID of None means that nobody knows. ``trusted`` tells that the leaf holds the newest restore point plus, at
+    most, changes that tracking lists. ``source_chain`` is the frozen chain of the last cycle, leaf first.
+    """
+
+    geometry: DiskGeometry
+    slot: Slot
+    base: str
+    leaf: str
+    data_write_guid: UUID | None
+    trusted: bool
+    source_chain: tuple[str, ...]
+
+    @property
+    def disk_id(self) -> UUID:
+        return self.geometry.disk_id
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredDisk:
+    """A disk that the source has no more; its files stay while a restore point uses them."""
+
+    disk_id: UUID
+    files: tuple[str, ...]  # leaf first
+    restore_points: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One transfer into the leaves; one or more cycles end in a restore point."""
+
+    cycle_id: UUID
+    session_id: UUID
+    source_time: float  # when the source was frozen, seconds since 1970 by the source host's clock
+    consistency: Consistency
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A restore point. ``filter_map`` lists, by disk, what was left out on purpose (nothing yet)."""
+
+    point_id: UUID
+    name: str
+    source_time: float
+    consistency: Consistency
+    cycle_ids: tuple[UUID, ...]
+    disk_ids: tuple[UUID, ...]
+    filter_map: dict[UUID, tuple[Extent, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDisk:
+    """What a cycle does to one disk; ``data_write_guid`` is that of the leaf once its transfer has ended."""
+
+    disk_id: UUID
+    scope: Scope
+    reason: str
+    source_chain: tuple[str, ...]
+    data_write_guid: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A cycle that has no restore point yet. ``step`` is what was about to be done."""
+
+    session_id: UUID
+    cycle_id: UUID
+    step: Phase
+    checkpoint_name: str
+    checkpoint_id: str | None
+    source_time: float | None
+    consistency: Consistency | None
+    disks: tuple[PendingDisk, ...]
+    tracking: TrackingPoint | None  # after the conversion
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorNote:
+    """Why the last session failed."""
+
+    code: str
+    reason: str
+    message: str
+    hint: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRecord:
+    """Everything that is known of a replica; see the module's documentation."""
+
+    format: int
+    epoch: int
+    replica_id: UUID
+    job: str
+    state: ReplicaState
+    source: Source
+    target: Target
+    lease: Lease | None
+    disks: tuple[ReplicaDisk, ...]
+    tracking: TrackingPoint | None
+    tree: tuple[UUID, ...]  # ids of all restore points on the host when the fingerprints were taken, sorted
+    restore_points: tuple[Point, ...]  # oldest first
+    cycles: tuple[Cycle, ...]
+    pending: Pending | None
+    removing: tuple[UUID, ...]  # restore points on their way out
+    obsolete_reference_points: tuple[str, ...]  # to be destroyed on the source
+    retired: tuple[RetiredDisk, ...]
+    last_error: ErrorNote | None
+
+    @classmethod
+    def parse(cls, text: str) -> ReplicaRecord:
+        """Decode a record. Raises FormatError for anything that is not a whole, consistent record of this format."""
+        value = load(text, size_max=SIZE_MAX)
+        found = value.get("format") if isinstance(value, dict) else None
+        if found != FORMAT:
+            raise FormatError(f"replica record has format {str(found)[:64]}, this version reads {FORMAT}")
+        record = decode(cls, value, where="record")
+        record.check()
+        return record
+
+    def as_text(self) -> str:
+        """Return the JSON text; equal records give equal texts. Raises FormatError when it would be too large."""
+        text = json.dumps(encode(self), indent=1, sort_keys=True)
+        if len(text) > SIZE_MAX:
+            raise FormatError(f"replica record would be {len(text)} characters, the limit is {SIZE_MAX}")
+        return text
+
+    def check(self) -> None:
+        """Raise FormatError when the parts contradict each other."""
+        _distinct([disk.disk_id for disk in self.disks], "disks")
+        _distinct([disk.slot for disk in self.disks], "slots of disks")
+        _distinct([point.point_id for point in self.restore_points], "restore points")
+        cycle_ids = [cycle.cycle_id for cycle in self.cycles]
+        _distinct(cycle_ids, "cycles")
+        if not {item for point in self.restore_points for item in point.cycle_ids} <= set(cycle_ids):
+            raise FormatError("replica record: a restore point names a cycle that is not listed")
+        if self.epoch < 1:
+            raise FormatError("replica record: epoch is below 1")
+        if self.state is ReplicaState.NEW and (self.tracking is not None or self.restore_points):
+            raise FormatError("replica record: state new does not go with a tracking point or restore points")
+
+    @property
+    def fence(self) -> Fence:
+        """The right of the session that took this record's epoch."""
+        return Fence(self.target.folder, self.epoch)
+
+    @property
+    def newest(self) -> Point | None:
+        return self.restore_points[-1] if self.restore_points else None
+
+    def disk(self, disk_id: UUID) -> ReplicaDisk | None:
+        return next((disk for disk in self.disks if disk.disk_id == disk_id), None)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the image files that are known to belong to the replica, besides what checkpoints add between."""
+        active = [path for disk in self.disks for path in (disk.base, disk.leaf)]
+        return tuple(dict.fromkeys([*active, *(path for disk in self.retired for path in disk.files)]))
+
+
+def _distinct(values: list[object] | list[UUID] | list[Slot], what: str) -> None:
+    if len(set(values)) != len(values):
+        raise FormatError(f"replica record: {what} are not distinct")

@@ -1,0 +1,43 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""Which restore points go, and what goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from .record import Point, ReplicaRecord
+
+
+def expired_points(points: Sequence[Point], *, keep: int) -> tuple[UUID, ...]:
+    """Return the oldest points beyond the newest ``keep``; oldest first, as merging wants it."""
+    surplus = max(0, len(points) - max(1, keep))
+    return tuple(point.point_id for point in points[:surplus])
+
+
+def begin_removal(record: ReplicaRecord, doomed: Sequence[UUID]) -> ReplicaRecord:
+    """Move restore points from the list of usable ones to ``removing``: from here on nobody may start from them."""
+    left = tuple(point for point in record.restore_points if point.point_id not in doomed)
+    used = {cycle_id for point in left for cycle_id in point.cycle_ids}
+    return replace(
+        record,
+        restore_points=left,
+        cycles=tuple(cycle for cycle in record.cycles if cycle.cycle_id in used),
+        removing=tuple(dict.fromkeys([*record.removing, *doomed])),
+    )
+
+
+def unused_files(record: ReplicaRecord) -> tuple[str, ...]:
+    """Return files of retired disks that no restore point uses any more, leaf first."""
+    living = {point.point_id for point in record.restore_points} | set(record.removing)
+    return tuple(path for disk in record.retired if not living & set(disk.restore_points) for path in disk.files)
+
+
+def forget_unused(record: ReplicaRecord) -> ReplicaRecord:
+    """Drop retired disks whose files ``unused_files`` listed."""
+    living = {point.point_id for point in record.restore_points} | set(record.removing)
+    return replace(record, retired=tuple(disk for disk in record.retired if living & set(disk.restore_points)))
