@@ -51,11 +51,12 @@ test-fast: setup
 lint: setup
 	@tools/lint.sh $(LINTERS)
 
-#: make soak       long loops and new seeds, OPENDR_SOAK_SECONDS for each test that loops
+#: make soak       long loops, and property tests with new and more examples
 .PHONY: soak
 soak: setup
 	@tools/system_packages.sh
-	$(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS) tests
+	OPENDR_HYPOTHESIS=soak $(BIN)/python -m pytest -m "soak or hypothesis" -n 2 --dist loadgroup --timeout 0 \
+		$(PYTEST_ARGS) tests/unit tests/contract tests/integration
 
 #: make bench      full and incremental copy against rsync, as ratios
 .PHONY: bench

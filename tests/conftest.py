@@ -10,7 +10,9 @@ A test states what it needs of the machine and is skipped, with the reason, wher
     @pytest.mark.wine                           # OPENDR_WPYTHON, CPython for Windows under Wine
     @pytest.mark.pwsh                           # OPENDR_PWSH, the PowerShell engine
 
-With ``OPENDR_NO_SKIPS=1``, as in ``.ci/run``, a run with a skipped test fails and names it.
+With ``OPENDR_NO_SKIPS=1``, as in ``.ci/run``, a run with a skipped test fails and names it. Property tests repeat the same
+examples in each run, so that a change is judged by what it changes; ``make soak`` sets ``OPENDR_HYPOTHESIS=soak`` for new
+and many more ones.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +29,11 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 # Processes that a test starts find the collection too.
 os.environ["PYTHONPATH"] = str(ROOT / ".build" / "tree")
+
+# No deadline: this machine may be busy. A lost or hung example is caught by the time limit of the test.
+hypothesis.settings.register_profile("test", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=5000, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("OPENDR_HYPOTHESIS", "test"))
 
 _skips = pytest.StashKey[dict[str, str]]()
 
