@@ -10,9 +10,9 @@ A test states what it needs of the machine and is skipped, with the reason, wher
     @pytest.mark.wine                           # OPENDR_WPYTHON, CPython for Windows under Wine
     @pytest.mark.pwsh                           # OPENDR_PWSH, the PowerShell engine
 
-With ``OPENDR_NO_SKIPS=1``, as in ``.ci/run``, a run with a skipped test fails and names it. Property tests repeat the same
-examples in each run, so that a change is judged by what it changes; ``make soak`` sets ``OPENDR_HYPOTHESIS=soak`` for new
-and many more ones.
+With ``OPENDR_NO_SKIPS=1``, as in ``.ci/run``, a run with a skipped test fails and names it. Property tests repeat the
+same examples in each run, so that a change is judged by what it changes; ``make soak`` sets
+``OPENDR_HYPOTHESIS=soak`` for new and many more ones.
 """
 
 from __future__ import annotations
