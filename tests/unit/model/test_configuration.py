@@ -1,0 +1,56 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a replica takes over from its source, and what has to be set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.configuration import (
+    plan_configuration,
+    wanted_hardware,
+)
+from ansible_collections.opendr.hyperv.tests.unit.model.samples import config, hardware, nic
+
+
+def test_switch_is_mapped_by_the_job_then_by_name_then_left_open():
+    source = hardware(nic("a", switch="LAN"), nic("b", switch="same"), nic("c", switch="lost"), nic("d", switch=""))
+    wanted = wanted_hardware(source, switches={"LAN": "DR-LAN"}, available=["DR-LAN", "same"])
+    assert [item.switch_name for item in wanted.hardware.nics] == ["DR-LAN", "same", "", ""]
+    assert wanted.unmapped == ("lost",)
+
+
+def test_addresses_become_static_and_names_unique():
+    source = hardware(nic("Network Adapter", mac="00155d00000a", static=False), nic("Network Adapter"))
+    nics = wanted_hardware(source, switches={}, available=[]).hardware.nics
+    assert [item.name for item in nics] == ["Network Adapter", "Network Adapter (2)"]
+    assert (nics[0].mac_address, nics[0].mac_is_static) == ("00155D00000A", True)
+
+
+def test_equal_configuration_needs_no_call():
+    plan = plan_configuration(config(nic()), name="web", wanted=hardware(nic()))
+    assert (plan.update_machine, plan.set_nics, plan.remove_nics, plan.changes) == (False, (), (), ())
+
+
+def test_changes_are_named():
+    memory = replace(hardware().memory, startup=5)
+    wanted = replace(hardware(nic(vlan=7), nic("new")), processor_count=8, memory=memory)
+    plan = plan_configuration(config(nic(), nic("gone")), name="web2", wanted=wanted)
+    assert plan.update_machine
+    assert [item.name for item in plan.set_nics] == ["LAN", "new"]
+    assert plan.remove_nics == ("gone",)
+    assert plan.changes == (
+        "name",
+        "processors",
+        "memory",
+        "network adapter LAN",
+        "network adapter new",
+        "network adapter gone removed",
+    )
+
+
+def test_firmware_is_compared():
+    firmware = replace(hardware().firmware, secure_boot=False, boot_order=())
+    plan = plan_configuration(config(), name="web", wanted=replace(hardware(), firmware=firmware))
+    assert plan.changes == ("secure boot", "boot order")

@@ -1,0 +1,47 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which restore points go, and which files with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import RetiredDisk
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.retention import (
+    begin_removal,
+    expired_points,
+    forget_unused,
+    unused_files,
+)
+from ansible_collections.opendr.hyperv.tests.unit.model.samples import CYCLES, OTHER_DISK, POINTS, record
+
+
+@pytest.mark.parametrize(("keep", "gone"), [(1, 2), (2, 1), (3, 0), (28, 0)])
+def test_oldest_points_go_first(keep, gone):
+    assert expired_points(record(3).restore_points, keep=keep) == POINTS[:gone]
+
+
+def test_newest_point_is_never_expired():
+    assert expired_points(record(1).restore_points, keep=0) == ()
+
+
+def test_removal_takes_point_and_cycle_from_the_usable_ones():
+    after = begin_removal(replace(record(3), removing=()), [POINTS[0]])
+    assert [point.point_id for point in after.restore_points] == list(POINTS[1:3])
+    assert [cycle.cycle_id for cycle in after.cycles] == list(CYCLES[1:3])
+    assert after.removing == (POINTS[0],)
+    after.check()
+
+
+def test_files_of_a_retired_disk_stay_while_a_point_needs_them():
+    needed = RetiredDisk(OTHER_DISK, ("a.avhdx", "a.vhdx"), (POINTS[0],))
+    assert unused_files(replace(record(2), retired=(needed,))) == ()
+    after = begin_removal(replace(record(2), retired=(needed,), removing=()), [POINTS[0]])
+    assert unused_files(after) == ()
+    gone = replace(after, removing=())
+    assert unused_files(gone) == ("a.avhdx", "a.vhdx")
+    assert forget_unused(gone).retired == ()
+    assert forget_unused(after).retired == (needed,)
