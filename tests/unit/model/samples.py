@@ -67,7 +67,7 @@ def replica_disk(disk_id: UUID = DISK, *, slot: Slot = SLOT, trusted: bool = Tru
 
 
 def point(number: int) -> Point:
-    filter_map = {DISK: (Extent(0, 4096),)}
+    filter_map: dict[UUID, tuple[Extent, ...]] = {DISK: (Extent(0, 4096),)}
     return Point(
         POINTS[number], f"p{number}", 100.0 + number, Consistency.APPLICATION, (CYCLES[number],), (DISK,), filter_map
     )
