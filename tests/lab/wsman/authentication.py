@@ -59,7 +59,7 @@ class Authenticator:
     def close(self) -> None:
         self._accounts.unlink(missing_ok=True)
 
-    def check(self, connection: Connection, header: str, certificate: bytes | None) -> tuple[str, str]:
+    def check(self, connection: Connection, header: str, *, certificate: bytes | None) -> tuple[str, str]:
         """Return the user, and the token to answer with; one of them may be empty.
 
         Raises:

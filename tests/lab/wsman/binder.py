@@ -87,39 +87,39 @@ def bind(command: Any) -> BoundCommand:
         )
     bound = BoundCommand(function)
     for name, value in command.parameters:
-        _bind_one(bound, name, value)
+        _bind_one(bound, name, value=value)
     missing = [name for name, p in function.parameters.items() if p.mandatory and name not in bound.parameters]
     if missing:
         raise _refuse(
             function,
             "MissingMandatoryParameter",
-            f"Cannot process command because of one or more missing mandatory parameters: {' '.join(missing)}.",
+            message=f"Cannot process command because of one or more missing mandatory parameters: {' '.join(missing)}.",
         )
     return bound
 
 
-def _bind_one(bound: BoundCommand, name: str | None, value: Any) -> None:
+def _bind_one(bound: BoundCommand, name: str | None, *, value: Any) -> None:
     if name is None:
         raise _refuse(
             bound.function,
             "PositionalParameterNotFound",
-            f"A positional parameter cannot be found that accepts argument '{value}'.",
+            message=f"A positional parameter cannot be found that accepts argument '{value}'.",
         )
     given = name.lstrip("-").rstrip(":").lower()
     if given in _COMMON:
         bound.common[given] = value
         return
-    key = _match(bound.function, given, name)
+    key = _match(bound.function, given)
     if key in bound.parameters:
         raise _refuse(
             bound.function,
             "ParameterAlreadyBound",
-            f"Cannot bind parameter because parameter '{key}' is specified more than once.",
+            message=f"Cannot bind parameter because parameter '{key}' is specified more than once.",
         )
-    bound.parameters[key] = _argument(bound.function, key, bound.function.parameters[key], value)
+    bound.parameters[key] = _argument(bound.function, key, value=value)
 
 
-def _match(function: Function, given: str, name: str) -> str:
+def _match(function: Function, given: str) -> str:
     """Return the parameter of that name, or the only one that begins with it."""
     names = {parameter.lower(): parameter for parameter in function.parameters}
     found = [names[given]] if given in names else [p for lower, p in names.items() if lower.startswith(given)]
@@ -129,42 +129,44 @@ def _match(function: Function, given: str, name: str) -> str:
         raise _refuse(
             function,
             "AmbiguousParameter",
-            f"Parameter cannot be processed because the parameter name '{name}' is ambiguous.",
+            message=f"Parameter cannot be processed because the parameter name '{given}' is ambiguous.",
         )
     raise _refuse(
-        function, "NamedParameterNotFound", f"A parameter cannot be found that matches parameter name '{name}'."
+        function,
+        "NamedParameterNotFound",
+        message=f"A parameter cannot be found that matches parameter name '{given}'.",
     )
 
 
-def _argument(function: Function, name: str, parameter: Parameter, value: Any) -> object:
+def _argument(function: Function, name: str, *, value: Any) -> object:
+    parameter = function.parameters[name]
     try:
         converted = convert(parameter.type, value)
     except (ValueError, TypeError) as error:
         raise _refuse(
             function,
             "ParameterArgumentTransformationError",
-            f"Cannot process argument transformation on parameter '{name}'. {error}",
+            message=f"Cannot process argument transformation on parameter '{name}'. {error}",
             category=Category.INVALID_DATA,
             exception="ParameterBindingArgumentTransformationException",
         ) from error
-    problem = _emptiness(parameter, value, converted)
+    problem = _emptiness(parameter, converted, is_null=value is None)
     if problem:
-        raise _invalid(function, f"ParameterArgumentValidationError{problem}NotAllowed", name, "it is empty or null")
+        raise _invalid(function, name, problem=f"{problem}NotAllowed", why="it is empty or null")
     if parameter.choices and str(converted).lower() not in {choice.lower() for choice in parameter.choices}:
         raise _invalid(
             function,
-            "ParameterArgumentValidationError",
             name,
-            f"'{converted}' does not belong to the set '{','.join(parameter.choices)}' of the ValidateSet attribute",
+            why=f"'{converted}' does not belong to the set '{','.join(parameter.choices)}' of ValidateSet",
         )
     return converted
 
 
-def _emptiness(parameter: Parameter, value: Any, converted: object) -> str:
+def _emptiness(parameter: Parameter, converted: object, *, is_null: bool) -> str:
     """Return what a mandatory parameter refuses: PowerShell takes no null, empty text or empty list for one."""
     if not parameter.mandatory or parameter.may_be_empty:
         return ""
-    if value is None:
+    if is_null:
         return "EmptyString" if parameter.type is Type.STRING else "Null"
     if converted == "":
         return "EmptyString"
@@ -222,11 +224,11 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _invalid(function: Function, error_id: str, name: str, why: str) -> BindingFailed:
+def _invalid(function: Function, name: str, *, why: str, problem: str = "") -> BindingFailed:
     return _refuse(
         function,
-        error_id,
-        f"Cannot validate argument on parameter '{name}': {why}.",
+        f"ParameterArgumentValidationError{problem}",
+        message=f"Cannot validate argument on parameter '{name}': {why}.",
         category=Category.INVALID_DATA,
         exception="ParameterBindingValidationException",
     )
@@ -235,8 +237,8 @@ def _invalid(function: Function, error_id: str, name: str, why: str) -> BindingF
 def _refuse(
     function: Function,
     error_id: str,
-    message: str,
     *,
+    message: str,
     category: Category = Category.INVALID_ARGUMENT,
     exception: str = "ParameterBindingException",
 ) -> BindingFailed:

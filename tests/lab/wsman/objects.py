@@ -131,11 +131,13 @@ def custom_object(function: Function, row: Mapping[str, object]) -> ps.PSCustomO
         raise RowMismatch(f"{function.name} must not emit an object of kind {kind!r}")
     if set(row) != {"Kind", *members}:
         raise RowMismatch(f"{function.name}: members of {kind} are {sorted(row)}, want {sorted(members)} and Kind")
-    values = {name: value_of(type_, row[name], f"{function.name}: {kind}.{name}") for name, type_ in members.items()}
+    values = {
+        name: value_of(type_, row[name], where=f"{function.name}: {kind}.{name}") for name, type_ in members.items()
+    }
     return ps.PSCustomObject(Kind=kind, SchemaVersion=ps.PSInt(SCHEMA_VERSION), **values)
 
 
-def value_of(type_: Type, value: object, where: str) -> Any:
+def value_of(type_: Type, value: object, *, where: str) -> Any:
     """Convert one member. Raises RowMismatch."""
     match type_, value:
         case Type.STRING, str():

@@ -12,11 +12,11 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
+from ..pki import Credentials
 from . import soap
 from .authentication import CHALLENGES, AccessRefused, Authenticator, Connection
 from .contract_server import ContractServer
@@ -26,6 +26,7 @@ from .soap import Fault, MalformedRequest, Request
 
 _CONTENT_TYPE: Final = "application/soap+xml;charset=UTF-8"
 _START_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 10.0
 _IDENTIFY: Final = (
     f'<s:Envelope xmlns:s="{soap.NS["s"]}"><s:Header/><s:Body>'
     f'<wsmid:IdentifyResponse xmlns:wsmid="{soap.NS["wsmid"]}">'
@@ -39,17 +40,15 @@ _IDENTIFY: Final = (
 class WsmanServer:
     """Serves a ContractServer over WSMan from a thread of its own.
 
-    ``users`` maps account names to passwords; a client certificate is mapped by its principal name (``user@localhost``)
-    when ``ca`` signed it. Port 0 chooses one; ``port`` tells it after ``start``.
+    ``users`` maps account names to passwords; a client certificate that ``files.ca`` signed is mapped to an account by
+    its principal name (``user@localhost``). Port 0 chooses one; ``port`` tells it after ``start``.
     """
 
     def __init__(
         self,
         server: ContractServer,
         *,
-        certificate: Path,
-        key: Path,
-        ca: Path,
+        files: Credentials,
         users: Mapping[str, str],
         host: str = "127.0.0.1",
         port: int = 0,
@@ -62,11 +61,12 @@ class WsmanServer:
         self._server = server
         self._host = host
         self._configuration_name = configuration_name
-        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(ca))
-        self._tls.load_cert_chain(certificate, key)
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.ca))
+        self._tls.load_cert_chain(files.certificate, files.key)
         self._tls.verify_mode = ssl.CERT_OPTIONAL
-        self._authenticator = Authenticator(users, certificate=certificate)
-        self._connections: dict[int, Connection] = {}
+        self._authenticator = Authenticator(users, certificate=files.certificate)
+        self._connections: dict[web.RequestHandler, Connection] = {}
+        self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
         self._thread = threading.Thread(target=self._run, name="lab-wsman", daemon=True)
         self._ready = threading.Event()
         self._failure: Exception | None = None
@@ -87,7 +87,7 @@ class WsmanServer:
         """Close all connections and end the thread; a second call does nothing."""
         if self._loop is not None and self._stopping is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(_START_SECONDS)
+            self._thread.join(2 * _STOP_SECONDS)
         self._authenticator.close()
 
     def __enter__(self) -> WsmanServer:
@@ -131,7 +131,16 @@ class WsmanServer:
         finally:
             sweeper.cancel()
             self._service.close()
+            await self._disconnect_all()
             await runner.cleanup()
+
+    async def _disconnect_all(self) -> None:
+        """Cut every connection: a polite close would wait for clients that are not there any more."""
+        for transport in list(self._transports.values()):
+            transport.abort()
+        async with asyncio.timeout(_STOP_SECONDS):
+            while self._transports:
+                await asyncio.sleep(0)
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=8 * self.quotas.envelope_size)
@@ -140,29 +149,37 @@ class WsmanServer:
         return application
 
     def _watch_connections(self, runner: web.AppRunner) -> None:
-        """Forget who a connection was when it ends: its address may be that of the next one."""
+        """Know each connection from its begin to its end: who it is must not pass on to the next one."""
         server = runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        lost = server.connection_lost
+        made, lost = server.connection_made, server.connection_lost
+
+        def remember(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+            self._transports[handler] = transport
+            self._connections[handler] = Connection()
+            made(handler, transport)
 
         def forget(handler: web.RequestHandler, error: BaseException | None = None) -> None:
-            self._connections.pop(id(handler), None)
+            self._transports.pop(handler, None)
+            self._connections.pop(handler, None)
             lost(handler, error)
 
-        server.connection_lost = forget
+        server.connection_made, server.connection_lost = remember, forget
 
     async def _identify(self, _request: web.Request) -> web.Response:
         return web.Response(text=_IDENTIFY, headers={"Content-Type": _CONTENT_TYPE})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        connection = self._connections.setdefault(id(request.protocol), Connection())
+        connection = self._connections.get(request.protocol, Connection())
         headers: dict[str, str] = {}
         user = connection.user
         if authorization := request.headers.get("Authorization"):
             try:
-                user, token = self._authenticator.check(connection, authorization, _client_certificate(request))
+                user, token = self._authenticator.check(
+                    connection, authorization, certificate=_client_certificate(request)
+                )
             except AccessRefused:
                 user, token = "", ""
             if token:
@@ -171,9 +188,11 @@ class WsmanServer:
             return _unauthorized(headers)
         if not body:
             return web.Response(headers=headers)
-        return await self._answer(request, body, user, headers)
+        return await self._answer(request, body, user=user, headers=headers)
 
-    async def _answer(self, http: web.Request, body: bytes, user: str, headers: dict[str, str]) -> web.StreamResponse:
+    async def _answer(
+        self, http: web.Request, body: bytes, *, user: str, headers: dict[str, str]
+    ) -> web.StreamResponse:
         try:
             request = Request.parse(body)
         except MalformedRequest as error:
@@ -215,7 +234,7 @@ def _client_certificate(request: web.Request) -> bytes | None:
     return certificate
 
 
-def _unauthorized(headers: dict[str, str]) -> web.Response:
+def _unauthorized(headers: Mapping[str, str]) -> web.Response:
     response = web.Response(status=401, headers=headers)
     if not headers:
         for challenge in CHALLENGES:
@@ -223,5 +242,5 @@ def _unauthorized(headers: dict[str, str]) -> web.Response:
     return response
 
 
-def _soap(body: bytes, headers: dict[str, str], *, status: int = 200) -> web.Response:
+def _soap(body: bytes, headers: Mapping[str, str], *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=body, headers={**headers, "Content-Type": _CONTENT_TYPE})

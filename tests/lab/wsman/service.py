@@ -56,7 +56,7 @@ class Service:
             raise soap.not_supported(request.action)
         if sum(shell.waiting for shell in self._shells_of(user)) >= self._quotas.operations_per_user:
             raise soap.quota_exceeded(
-                2150859174, "concurrent operations of this user", self._quotas.operations_per_user
+                2150859174, "concurrent operations of this user", limit=self._quotas.operations_per_user
             )
         shell = self.shells.get(request.shell_id)
         if shell is None:
@@ -115,7 +115,7 @@ class Service:
         if request.resource_uri.lower() != self._resource_uri.lower():
             raise soap.no_resource(request.resource_uri)
         if len(self._shells_of(user)) >= self._quotas.shells_per_user:
-            raise soap.quota_exceeded(2150859173, "concurrent shells of this user", self._quotas.shells_per_user)
+            raise soap.quota_exceeded(2150859173, "concurrent shells of this user", limit=self._quotas.shells_per_user)
         element = request.body.find("rsp:Shell", NS)
         if element is None:
             raise soap.invalid_request("no Shell")
@@ -130,7 +130,7 @@ class Service:
         return soap.envelope(
             NS["x"] + "/CreateResponse",
             request.message_id,
-            f"<x:ResourceCreated><a:Address>{escape(request.to)}</a:Address><a:ReferenceParameters>"
+            body=f"<x:ResourceCreated><a:Address>{escape(request.to)}</a:Address><a:ReferenceParameters>"
             f"<w:ResourceURI>{escape(request.resource_uri)}</w:ResourceURI>"
             f'<w:SelectorSet><w:Selector Name="ShellId">{shell_id}</w:Selector></w:SelectorSet>'
             f"</a:ReferenceParameters></x:ResourceCreated>{self._describe(shell)}",
@@ -139,13 +139,15 @@ class Service:
     async def _command(self, request: Request, user: str) -> bytes:
         shell = self._shell(request, user)
         if shell.pipeline_count >= self._quotas.commands_per_shell:
-            raise soap.quota_exceeded(2150859074, "concurrent commands per shell", self._quotas.commands_per_shell)
+            raise soap.quota_exceeded(
+                2150859074, "concurrent commands per shell", limit=self._quotas.commands_per_shell
+            )
         line = request.body.find("rsp:CommandLine", NS)
         if line is None:
             raise soap.invalid_request("no CommandLine")
         pipeline_id = _pipeline_id(line.get("CommandId") or str(uuid.uuid4()))
         await self._in_thread(shell.command, pipeline_id, _decoded(line.findtext("rsp:Arguments", "", NS)))
-        return _response(request, "Command", f"<rsp:CommandId>{str(pipeline_id).upper()}</rsp:CommandId>")
+        return _response(request, "Command", content=f"<rsp:CommandId>{str(pipeline_id).upper()}</rsp:CommandId>")
 
     async def _receive(self, request: Request, user: str) -> bytes:
         shell = self._shell(request, user)
@@ -155,11 +157,11 @@ class Service:
         if outbox is None:
             raise soap.no_shell()
         if outbox.answered[0] != request.message_id:  # else: a client repeats what it got no answer for
-            await self._wait_for(outbox, shell, request.timeout_seconds)
-            outbox.answered = (request.message_id, self._take(outbox, command_id, request.max_envelope))
-        return _response(request, "Receive", outbox.answered[1])
+            await self._wait_for(outbox, shell, timeout_seconds=request.timeout_seconds)
+            outbox.answered = (request.message_id, self._take(outbox, command_id, max_envelope=request.max_envelope))
+        return _response(request, "Receive", content=outbox.answered[1])
 
-    async def _wait_for(self, outbox: Outbox, shell: Shell, timeout_seconds: float) -> None:
+    async def _wait_for(self, outbox: Outbox, shell: Shell, *, timeout_seconds: float) -> None:
         deadline = self._loop.time() + timeout_seconds
         while not outbox.ready:
             if shell.shell_id not in self.shells:
@@ -170,7 +172,7 @@ class Service:
             except TimeoutError:
                 raise soap.timed_out() from None
 
-    def _take(self, outbox: Outbox, command_id: str, max_envelope: int) -> str:
+    def _take(self, outbox: Outbox, command_id: str, *, max_envelope: int) -> str:
         attribute = f' CommandId="{command_id}"' if command_id else ""
         fragments = outbox.take(_payload_size(min(max_envelope, self._quotas.envelope_size)))
         parts = [
@@ -187,7 +189,7 @@ class Service:
         shell = self._shell(request, user)
         for stream in request.body.findall("rsp:Send/rsp:Stream", NS):
             await self._in_thread(shell.feed, _decoded(stream.text or ""))
-        return _response(request, "Send", "")
+        return _response(request, "Send", content="")
 
     async def _signal(self, request: Request, user: str) -> bytes:
         shell = self._shell(request, user)
@@ -197,22 +199,22 @@ class Service:
         pipeline_id = _pipeline_id(signal.get("CommandId", ""))
         terminate = signal.findtext("rsp:Code", "", NS).lower().endswith("terminate")
         await self._in_thread(shell.forget if terminate else shell.stop, pipeline_id)
-        return _response(request, "Signal", "")
+        return _response(request, "Signal", content="")
 
     async def _delete(self, request: Request, user: str) -> bytes:
         shell = self._shell(request, user)
         self.shells.pop(shell.shell_id, None)
         self._wake()
         await self._in_thread(shell.close)
-        return soap.envelope(NS["x"] + "/DeleteResponse", request.message_id, "")
+        return soap.envelope(NS["x"] + "/DeleteResponse", request.message_id, body="")
 
     async def _disconnect(self, request: Request, user: str) -> bytes:
         self._shell(request, user).connected = False
-        return _response(request, "Disconnect", "")
+        return _response(request, "Disconnect", content="")
 
     async def _reconnect(self, request: Request, user: str) -> bytes:
         self._shell(request, user).connected = True
-        return _response(request, "Reconnect", "")
+        return _response(request, "Reconnect", content="")
 
     async def _get(self, request: Request, user: str) -> bytes:
         if request.resource_uri == soap.CONFIG_URI:
@@ -224,7 +226,7 @@ class Service:
             body = self._describe(self._shell(request, user))
         else:
             raise soap.no_resource(request.resource_uri)
-        return soap.envelope(NS["x"] + "/GetResponse", request.message_id, body)
+        return soap.envelope(NS["x"] + "/GetResponse", request.message_id, body=body)
 
     def _describe(self, shell: Shell) -> str:
         return (
@@ -248,9 +250,9 @@ def _payload_size(envelope: int) -> int:
     return (envelope - _ENVELOPE_ROOM) * 3 // 4
 
 
-def _response(request: Request, operation: str, content: str) -> bytes:
+def _response(request: Request, operation: str, *, content: str) -> bytes:
     name = f"rsp:{operation}Response"
-    return soap.envelope(f"{NS['rsp']}/{operation}Response", request.message_id, f"<{name}>{content}</{name}>")
+    return soap.envelope(f"{NS['rsp']}/{operation}Response", request.message_id, body=f"<{name}>{content}</{name}>")
 
 
 def _decoded(text: str) -> bytes:

@@ -156,7 +156,7 @@ class Shell:
         self._running.add(pipeline.pipeline_id)
         pipeline._change_state(ps.PSInvocationState.Running, emit=False)  # the real server does not announce it
 
-    def _finish(self, pipeline: Any, state: ps.PSInvocationState, record: ErrorRecord | None = None) -> None:
+    def _finish(self, pipeline: Any, state: ps.PSInvocationState, *, record: ErrorRecord | None = None) -> None:
         with self._lock:
             if pipeline.state != ps.PSInvocationState.Running:
                 return
@@ -183,12 +183,12 @@ class Shell:
             self._emit_all(pipeline, commands[0])
             self._finish(pipeline, ps.PSInvocationState.Completed)
         except (BindingFailed, PipelineFailed) as error:
-            self._finish(pipeline, ps.PSInvocationState.Failed, error.record)
+            self._finish(pipeline, ps.PSInvocationState.Failed, record=error.record)
         except HostError as error:
-            self._finish(pipeline, ps.PSInvocationState.Failed, _record(error, name, activity=name))
+            self._finish(pipeline, ps.PSInvocationState.Failed, record=_record(error, name, activity=name))
         except Exception as error:  # a fault of the lab must end the pipeline, or the client waits for ever
             failure = HostError("Lab.Failed", f"{type(error).__name__}: {error}")
-            self._finish(pipeline, ps.PSInvocationState.Failed, _record(failure, name, activity=name))
+            self._finish(pipeline, ps.PSInvocationState.Failed, record=_record(failure, name, activity=name))
             if not isinstance(error, RowMismatch):
                 raise
 
@@ -201,19 +201,19 @@ class Shell:
                     if close:
                         close()
                     return
-                self._emit(pipeline, command, row)
+                self._emit(pipeline, row, command=command)
                 self._flush()
             self._notify()
 
-    def _emit(self, pipeline: Any, command: BoundCommand, row: Row) -> None:
+    def _emit(self, pipeline: Any, row: Row, *, command: BoundCommand) -> None:
         if isinstance(row, HostError):
-            self._write_error(pipeline, command, row)
+            self._write_error(pipeline, row, command=command)
         elif isinstance(row, Notice):
-            self._write_notice(pipeline, command, row)
+            self._write_notice(pipeline, row, command=command)
         elif isinstance(row, Mapping):
             pipeline.write_output(custom_object(command.function, row))
 
-    def _write_error(self, pipeline: Any, command: BoundCommand, error: HostError) -> None:
+    def _write_error(self, pipeline: Any, error: HostError, *, command: BoundCommand) -> None:
         """Write-Error; with -ErrorAction Stop it ends the pipeline."""
         record = _record(error, command.function.name, activity="Write-Error", exception="WriteErrorException")
         if command.error_action == "stop":
@@ -221,7 +221,7 @@ class Shell:
         if command.error_action not in {"silentlycontinue", "ignore"}:
             pipeline.prepare_message(record.build(), message_type=ps.PSRPMessageType.ErrorRecord)
 
-    def _write_notice(self, pipeline: Any, command: BoundCommand, notice: Notice) -> None:
+    def _write_notice(self, pipeline: Any, notice: Notice, *, command: BoundCommand) -> None:
         if notice.stream == "information":
             pipeline.write_information(notice.text, command.function.name, tags=[], computer="LABHOST", user="LABHOST$")
             return

@@ -92,7 +92,7 @@ def parse_duration(text: str, *, default: float) -> float:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def envelope(action: str, relates_to: str, body: str) -> bytes:
+def envelope(action: str, relates_to: str, *, body: str) -> bytes:
     """Wrap an answer."""
     return (
         f"{_ENVELOPE}<s:Header><a:Action>{action}</a:Action>"
@@ -118,7 +118,7 @@ class Fault(Exception):
         return envelope(
             _FAULT_ACTION,
             relates_to,
-            f"<s:Fault><s:Code><s:Value>s:{self.side}</s:Value><s:Subcode><s:Value>{self.subcode}</s:Value></s:Subcode>"
+            body=f"<s:Fault><s:Code><s:Value>s:{self.side}</s:Value><s:Subcode><s:Value>{self.subcode}</s:Value></s:Subcode>"
             f'</s:Code><s:Reason><s:Text xml:lang="en-US">{text}</s:Text></s:Reason><s:Detail>{detail}'
             f'<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="{self.code}" '
             f'Machine="LABHOST"><f:Message>{text}</f:Message></f:WSManFault></s:Detail></s:Fault>',
@@ -166,7 +166,7 @@ def not_supported(action: str) -> Fault:
     return Fault(2150858778, "a:ActionNotSupported", f"The action {action} is not supported.")
 
 
-def quota_exceeded(code: int, what: str, limit: int) -> Fault:
+def quota_exceeded(code: int, what: str, *, limit: int) -> Fault:
     """``code``: 2150859173 for shells, 2150859174 for operations of one user, 2150859074 (a stand-in) for commands."""
     return Fault(
         code,
