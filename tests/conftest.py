@@ -17,6 +17,7 @@ same examples in each run, so that a change is judged by what it changes; ``make
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from pathlib import Path
@@ -25,8 +26,9 @@ import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# Debian keeps e2fsck and mke2fs where an ordinary user has no PATH to.
-os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+# Debian keeps e2fsck and mke2fs where an ordinary user has no PATH to, and the PostgreSQL server where nobody has.
+_FOLDERS = ["/usr/sbin", "/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"))]
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS])
 # Processes that a test starts find the collection too.
 os.environ["PYTHONPATH"] = str(ROOT / ".build" / "tree")
 

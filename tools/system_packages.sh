@@ -11,6 +11,7 @@
 set -euo pipefail
 
 PATH=$PATH:/usr/sbin:/sbin
+for bin in /usr/lib/postgresql/*/bin; do PATH=$PATH:$bin; done
 # Program and Debian package.
 readonly WANTED="
 qemu-img qemu-utils
@@ -18,6 +19,7 @@ mke2fs e2fsprogs
 e2fsck e2fsprogs
 debugfs e2fsprogs
 rsync rsync
+initdb postgresql
 openssl openssl
 "
 

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is no catalog is refused with the way out, and passwords are not shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import catalog
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import open_catalog, sqlite_url
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import (
+    CatalogError,
+    LibraryMissing,
+    RequestError,
+)
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "no url", "oracle://h/d"])
+def test_other_databases_are_refused(url):
+    with pytest.raises(RequestError) as caught:
+        open_catalog(url)
+    assert caught.value.reason == "catalog_url_invalid"
+    assert "secret" not in str(caught.value.as_dict())
+
+
+def test_server_that_is_not_there_is_an_error_without_its_password():
+    with pytest.raises(CatalogError) as caught:
+        open_catalog("postgresql://user:secret@127.0.0.1:1/d")
+    assert "secret" not in str(caught.value.as_dict())
+    assert caught.value.reason == "catalog_failed"
+
+
+def test_file_that_is_no_database_is_an_error(tmp_path):
+    path = tmp_path / "catalog.sqlite"
+    path.write_text("this is no database, and it is longer than a header of one would be" * 10)
+    with pytest.raises(CatalogError, match="not a database"):
+        open_catalog(sqlite_url(str(path)))
+
+
+def test_folder_that_is_missing_is_an_error(tmp_path):
+    with pytest.raises(CatalogError, match="unable to open"):
+        open_catalog(sqlite_url(str(tmp_path / "nowhere" / "catalog.sqlite")))
+
+
+def test_sqlite_on_a_network_file_system_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalog, "network_file_system", lambda path: "nfs4" if path.startswith(str(tmp_path)) else "")
+    with pytest.raises(RequestError) as caught:
+        open_catalog(sqlite_url(str(tmp_path / "catalog.sqlite")))
+    assert caught.value.reason == "catalog_on_network"
+    assert "nfs4" in caught.value.message
+
+
+def test_locked_database_says_that_trying_again_helps(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalog, "BUSY_SECONDS", 0.05)
+    url = sqlite_url(str(tmp_path / "catalog.sqlite"))
+    one, two = open_catalog(url), open_catalog(url)
+    with one.writing(), pytest.raises(CatalogError) as caught:
+        two.remove_job("x")
+    assert caught.value.reason == "catalog_busy"
+    one.close()
+    two.close()
+
+
+def test_missing_sqlalchemy_is_named_with_the_command(monkeypatch):
+    monkeypatch.setattr(catalog, "sqlalchemy", None)
+    with pytest.raises(LibraryMissing) as caught:
+        open_catalog("sqlite:///x")
+    assert "pip install SQLAlchemy" in caught.value.hint
+
+
+def test_missing_psycopg_is_named(monkeypatch):
+    def no_driver(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'psycopg'")
+
+    monkeypatch.setattr("sqlalchemy.create_engine", no_driver)
+    with pytest.raises(LibraryMissing) as caught:
+        open_catalog("postgresql://h/d")
+    assert "psycopg" in caught.value.message
