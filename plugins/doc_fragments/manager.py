@@ -24,7 +24,7 @@ options:
   catalog_url:
     description:
       - Database of jobs and session history, as an SQLAlchemy URL.
-      - Without it the catalog is the SQLite file C(catalog.db) in O(state_dir).
+      - Without it the catalog is the SQLite file C(catalog.sqlite) in O(state_dir).
       - SQLite is refused on a network file system.
       - Losing the catalog loses jobs and history. Replicas and their restore points are not affected.
     type: str

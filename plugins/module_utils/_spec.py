@@ -47,4 +47,45 @@ JOB: Options = {
     "target_proxies": {"type": "list", "elements": "str", "default": []},
     "switches": {"type": "dict", "default": {}},
 }
-JOB_TOGETHER = [["vms", "source_host", "target_host", "target_path"]]
+# What the action plugin does after the start; the module itself never waits.
+FOLLOW: Options = {
+    "wait": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 86400},
+    "poll_interval": {"type": "int", "default": 2},
+    "progress": {"type": "str", "choices": ["lines", "none"], "default": "lines"},
+}
+JOB_MODULE: Options = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent", "started", "disabled"], "default": "present"},
+    **JOB,
+    **MANAGER,
+    **CATALOG,
+    **FOLLOW,
+    **TOPOLOGY,
+}
+JOB_RULES: dict[str, t.Any] = {
+    "required_together": [["vms", "source_host", "target_host", "target_path"]],
+    "required_if": [["state", "present", ["vms"]]],
+}
+INFO_MODULE: Options = {
+    "gather": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["jobs", "sessions", "replicas"],
+        "default": ["jobs", "sessions", "replicas"],
+    },
+    "name": {"type": "str"},
+    "sessions_max": {"type": "int", "default": 20},
+    "host": {"type": "str"},
+    "path": {"type": "str"},
+    **MANAGER,
+    **CATALOG,
+    **TOPOLOGY,
+}
+INFO_RULES: dict[str, t.Any] = {"required_together": [["host", "path"]]}
+SESSION_INFO_MODULE: Options = {
+    "sessions": {"type": "list", "elements": "str", "default": []},
+    "jobs": {"type": "list", "elements": "str", "default": []},
+    "events_after": {"type": "int"},
+    **MANAGER,
+}

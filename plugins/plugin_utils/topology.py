@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..module_utils._engine.adapters.psrp_settings import HostConnectionSettings
 from ..module_utils._engine.errors import RequestError
 
 MOVER_PORT = 7310
-PSRP_PORT = 5986
 Variables = Mapping[str, t.Any]
 
 
@@ -40,6 +40,10 @@ def _flag(value: t.Any) -> bool:
     return bool(boolean(value))
 
 
+def _as_it_is(value: t.Any) -> t.Any:
+    return value
+
+
 # What is not set is left out: the PSRP adapter has the defaults.
 HOST_SETTINGS = (
     _psrp("user", "ansible_user"),
@@ -47,7 +51,7 @@ HOST_SETTINGS = (
     _psrp("protocol"),
     _psrp("path"),
     _psrp("auth"),
-    _psrp("cert_validation"),
+    _psrp("cert_validation", convert=_as_it_is),
     _psrp("ca_cert", "ansible_psrp_cert_trust_path"),
     _psrp("configuration_name"),
     _psrp("message_encryption"),
@@ -62,6 +66,9 @@ HOST_SETTINGS = (
     _psrp("negotiate_hostname_override"),
     _psrp("negotiate_send_cbt", convert=_flag),
     _psrp("negotiate_service"),
+    _psrp("credssp_auth_mechanism"),
+    _psrp("credssp_disable_tlsv1_2", convert=_flag),
+    _psrp("credssp_minimum_version", convert=int),
     _psrp("proxy"),
     _psrp("ignore_proxy", convert=_flag),
 )
@@ -96,7 +103,8 @@ class Inventory:
         """Describe everything that a session of these hosts and movers needs.
 
         Raises:
-            RequestError: a name is not in the inventory (``host_unknown``), or lacks a variable (``variable_missing``).
+            RequestError: a name is not in the inventory (``host_unknown``), it lacks a variable (``variable_missing``),
+                or a variable has a value that cannot be (``variable_invalid``, ``host_settings``).
         """
         names = list(dict.fromkeys(hosts))
         return Topology(
@@ -124,13 +132,11 @@ class Inventory:
         for setting in HOST_SETTINGS:
             if (value := _value(variables, setting)) is not None:
                 settings[setting.name] = value
-        if "user" not in settings and "certificate_pem" not in settings:
-            raise _missing(name, "ansible_user", "the account of its HvReplication endpoint")
+        HostConnectionSettings.from_topology(name, settings, password=self._password(name))
         return settings
 
-    def _password(self, name: str) -> str | None:
-        password = _value(self.variables(name), PASSWORD)
-        return None if password is None else str(password)
+    def _password(self, name: str) -> str:
+        return _value(self.variables(name), PASSWORD) or ""
 
     def _mover(self, name: str) -> dict[str, t.Any]:
         variables = self.variables(name)

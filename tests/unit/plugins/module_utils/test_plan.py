@@ -13,7 +13,12 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.jobs import 
 from ansible_collections.opendr.hyperv.plugins.module_utils._plan import JobPlan, plan_job
 from ansible_collections.opendr.hyperv.plugins.module_utils._spec import JOB
 
-DEFINITION: dict[str, Any] = {"vms": ["web1"], "source_host": "hv-a", "target_host": "hv-b", "target_path": "D:\\Replicas"}
+DEFINITION: dict[str, Any] = {
+    "vms": ["web1"],
+    "source_host": "hv-a",
+    "target_host": "hv-b",
+    "target_path": "D:\\Replicas",
+}
 DEFAULTS = {option: rules.get("default") for option, rules in JOB.items()}
 WEB = JobSpec.from_dict({"name": "web", **DEFINITION})
 DISABLED = replace(WEB, enabled=False)

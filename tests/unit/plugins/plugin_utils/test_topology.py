@@ -50,7 +50,7 @@ def test_psrp_variables_win_over_the_general_ones() -> None:
 
 
 def test_a_host_without_address_is_reached_by_its_inventory_name() -> None:
-    settings = resolve(hv_a={"ansible_user": "repl"}).settings
+    settings = resolve(hv_a={}).settings
     assert settings["hosts"]["hv_a"]["address"] == "hv_a"
     assert settings["movers"]["hv_a"]["address"] == "hv_a"
 
@@ -62,7 +62,11 @@ def test_password_is_among_the_secrets_only() -> None:
 
 
 def test_a_host_with_a_client_certificate_needs_neither_user_nor_password() -> None:
-    host = {"ansible_psrp_certificate_pem": "/pki/me.pem", "ansible_psrp_certificate_key_pem": "/pki/me.key"}
+    host = {
+        "ansible_psrp_auth": "certificate",
+        "ansible_psrp_certificate_pem": "/pki/me.pem",
+        "ansible_psrp_certificate_key_pem": "/pki/me.key",
+    }
     topology = resolve(hv_a=host)
     assert topology.settings["hosts"]["hv_a"]["certificate_pem"] == "/pki/me.pem"
     assert topology.secrets == {"passwords": {}}
@@ -97,9 +101,19 @@ def test_missing_manager_certificate_names_host_and_variable() -> None:
     assert error.message == "host m has no variable opendr_manager_certificate"
 
 
-def test_missing_user_names_host_and_variable() -> None:
-    error = refusal({"m": MANAGER, "hv_a": {}, "proxy_a1": {}})
-    assert error.message == "host hv_a has no variable ansible_user"
+def test_missing_password_names_host_and_variable() -> None:
+    host = {"ansible_user": "repl", "ansible_psrp_auth": "basic"}
+    error = refusal({"m": MANAGER, "hv_a": host, "proxy_a1": {}})
+    assert error.reason == "host_settings"
+    assert "host hv_a" in error.message
+    assert "ansible_password must be set" in error.message
+
+
+@pytest.mark.parametrize("variable", ["ansible_psrp_protocol", "ansible_psrp_cert_validation"])
+def test_way_round_verification_is_refused(variable: str) -> None:
+    value = {"ansible_psrp_protocol": "http", "ansible_psrp_cert_validation": "ignore"}[variable]
+    error = refusal({"m": MANAGER, "hv_a": {**HOST, variable: value}, "proxy_a1": {}})
+    assert variable in error.message
 
 
 def test_port_that_is_no_number_names_the_variable_and_its_value() -> None:
