@@ -1,0 +1,237 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contract functions that read a host and work on a source machine."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent, pack_pairs
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.contract import (
+    EXTENTS_ENCODING,
+    EXTENTS_PER_OBJECT,
+)
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB, align_up
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.serving import (
+    Call,
+    Objects,
+    Output,
+    geometry_row,
+    iso_time,
+    serves,
+    slot_row,
+    vm_row,
+)
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import RECOVERY, VHDX, Checkpoint, Machine, ReferencePoint
+
+MODULE_VERSION = "0.1.0"
+OS_BUILD = "10.0.17763"  # Windows Server 2019, whose configuration versions the lab has
+
+
+@serves("Get-HvrHost")
+def get_host(call: Call) -> Objects:
+    state = call.host.lab.state
+    yield (
+        "host",
+        {
+            "Name": state.name,
+            "ModuleVersion": MODULE_VERSION,
+            "OsBuild": OS_BUILD,
+            "SupportedVersions": call.host.machines.get_vm_host_supported_version(),
+            "DefaultVersion": state.default_version,
+        },
+    )
+
+
+@serves("Get-HvrSwitch")
+def get_switch(call: Call) -> Objects:
+    for network in call.host.hardware.get_vm_switch():
+        row = {"SwitchId": UUID(network.switch_id), "Name": network.name, "SwitchType": network.switch_type}
+        yield "switch", row
+
+
+@serves("Get-HvrVm")
+def get_vm(call: Call) -> Objects:
+    vm_id = call.vm_id if "VmId" in call.parameters else None
+    name = call.text("Name") if "Name" in call.parameters else None
+    for machine in call.host.machines.get_vm(vm_id=vm_id, name=name):
+        yield "vm", vm_row(machine)
+
+
+@serves("Get-HvrVmConfig")
+def get_vm_config(call: Call) -> Objects:
+    [machine] = call.host.machines.get_vm(vm_id=call.vm_id)
+    settings = machine.settings
+    yield (
+        "vm",
+        {
+            **vm_row(machine),
+            "ProcessorCount": settings.processor_count,
+            "MemoryStartup": settings.memory_startup,
+            "MemoryDynamic": settings.memory_dynamic,
+            "MemoryMinimum": settings.memory_minimum,
+            "MemoryMaximum": settings.memory_maximum,
+            "SecureBoot": settings.secure_boot,
+            "SecureBootTemplate": settings.secure_boot_template,
+            "BootOrder": list(settings.boot_order),
+        },
+    )
+    images = call.host.lab.images
+    for drive in settings.drives:
+        geometry = images.geometry(machine.chain(drive.path)) if drive.kind == VHDX else None
+        yield "disk", {**slot_row(drive), **geometry_row(geometry), "Path": drive.path, "DiskKind": drive.kind}
+    for nic in settings.nics:
+        yield (
+            "nic",
+            {
+                "NicId": nic.nic_id,
+                "Name": nic.name,
+                "MacAddress": nic.mac_address,
+                "MacIsStatic": nic.mac_is_static,
+                "SwitchName": nic.switch_name,
+                "VlanId": nic.vlan_id,
+            },
+        )
+
+
+@serves("New-HvrCheckpoint")
+def new_checkpoint(call: Call) -> Output:
+    name = call.text("Name")
+    for checkpoint in recovery_checkpoints(call):
+        if checkpoint.name == name:
+            return [checkpoint_row(checkpoint)]
+    made = call.host.checkpoints.create_snapshot(call.vm_id, consistency=call.choice("Consistency"))
+    named = call.host.snapshots.rename_vm_snapshot(call.vm_id, checkpoint_id=made.checkpoint_id, new_name=name)
+    return [checkpoint_row(named)]
+
+
+@serves("Get-HvrCheckpoint")
+def get_checkpoint(call: Call) -> Output:
+    return [checkpoint_row(checkpoint) for checkpoint in recovery_checkpoints(call)]
+
+
+@serves("Get-HvrCheckpointDisk")
+def get_checkpoint_disk(call: Call) -> Objects:
+    machine, checkpoint = find_checkpoint(call)
+    for drive in checkpoint.settings.vhdx_drives():
+        chain = machine.chain(drive.path)
+        geometry = call.host.lab.images.geometry(chain)
+        yield "disk", {**slot_row(drive), **geometry_row(geometry), "ChainPaths": chain}
+
+
+@serves("Convert-HvrCheckpoint")
+def convert_checkpoint(call: Call) -> Output:
+    wanted = plain_id(call.text("CheckpointId"))
+    for point in call.host.checkpoints.get_reference_points(call.vm_id):
+        if point.checkpoint_id == wanted:
+            return [reference_point_row(point)]
+    made = call.host.checkpoints.convert_to_reference_point(call.vm_id, checkpoint_id=wanted)
+    return [reference_point_row(made)]
+
+
+@serves("Remove-HvrCheckpoint")
+def remove_checkpoint(call: Call) -> Output:
+    if any(c.checkpoint_id == plain_id(call.text("CheckpointId")) for c in recovery_checkpoints(call)):
+        call.host.checkpoints.destroy_snapshot(call.vm_id, checkpoint_id=call.text("CheckpointId"))
+    return None
+
+
+@serves("Get-HvrReferencePoint")
+def get_reference_point(call: Call) -> Output:
+    return [reference_point_row(point) for point in call.host.checkpoints.get_reference_points(call.vm_id)]
+
+
+@serves("Remove-HvrReferencePoint")
+def remove_reference_point(call: Call) -> Output:
+    wanted = call.text("ReferencePointId")
+    if any(p.reference_point_id == wanted for p in call.host.checkpoints.get_reference_points(call.vm_id)):
+        call.host.checkpoints.destroy_reference_point(call.vm_id, reference_point_id=wanted)
+    return None
+
+
+@serves("Get-HvrChangedRange")
+def get_changed_range(call: Call) -> Objects:
+    """Ask for one window and return it; the caller goes on at NextOffset.
+
+    The window is never the whole disk: the documentation demands a ByteLength smaller than it.
+    """
+    offset, length = call.number("Offset"), call.number("Length")
+    window = length if length <= MiB // 2 else min(length, align_up(-(-length // 2), MiB // 2))
+    processed, offsets, lengths = call.host.checkpoints.get_virtual_disk_changes(
+        call.text("Path"), limit_id=call.text("RctId"), byte_offset=offset, byte_length=window
+    )
+    if not 0 < processed <= window:
+        raise Refusal(Kind.TRACKING_LOST, f"the host processed {processed} of {window} bytes")
+    pairs = [Extent(*pair) for pair in zip(offsets or (), lengths or (), strict=True)]
+    for start in range(0, max(1, len(pairs)), EXTENTS_PER_OBJECT):
+        packed = pack_pairs(pairs[start : start + EXTENTS_PER_OBJECT])
+        yield "changedRange", {"Encoding": EXTENTS_ENCODING, "NextOffset": offset + processed, "Extents": packed}
+
+
+@serves("Get-HvrActivity")
+def get_activity(call: Call) -> Output:
+    [machine] = call.host.machines.get_vm(vm_id=call.vm_id)
+    operations = call.host.upkeep.operations(machine)
+    return [("activity", {"Idle": not operations, "Operations": operations})]
+
+
+@serves("Get-HvrVolume")
+def get_volume(call: Call) -> Output:
+    size, free = call.host.disks.get_disk_free_space(call.text("Path"))
+    return [("volume", {"Size": size, "Free": free})]
+
+
+@serves("Test-HvrChain")
+def test_chain(call: Call) -> Output:
+    path = call.text("Path")
+    try:
+        chain = [described.path for described in call.host.disks.get_vhd(path)]
+    except Refusal as refusal:
+        if refusal.kind is not Kind.CHAIN_BROKEN:
+            raise
+        return [("chain", {"Valid": False, "Paths": [], "Reason": refusal.message})]
+    return [("chain", {"Valid": True, "Paths": chain, "Reason": ""})]
+
+
+def recovery_checkpoints(call: Call) -> list[Checkpoint]:
+    return [c for c in call.host.snapshots.get_vm_snapshot(call.vm_id) if c.kind == RECOVERY]
+
+
+def find_checkpoint(call: Call) -> tuple[Machine, Checkpoint]:
+    wanted = plain_id(call.text("CheckpointId"))
+    found = next((c for c in recovery_checkpoints(call) if c.checkpoint_id == wanted), None)
+    if found is None:
+        raise Refusal(Kind.CHECKPOINT_NOT_FOUND, f"there is no recovery checkpoint {wanted}")
+    return call.host.machines.get_vm(vm_id=call.vm_id)[0], found
+
+
+def plain_id(instance_id: str) -> str:
+    """Return the GUID of an InstanceID ("Microsoft:<GUID>")."""
+    return instance_id.removeprefix("Microsoft:").upper()
+
+
+def checkpoint_row(checkpoint: Checkpoint) -> tuple[str, dict[str, object]]:
+    return (
+        "checkpoint",
+        {
+            "CheckpointId": f"Microsoft:{checkpoint.checkpoint_id}",
+            "Name": checkpoint.name,
+            "CreatedAt": iso_time(checkpoint.created_at),
+            "Consistency": checkpoint.consistency,
+            "IgnoredDisks": list(checkpoint.ignored),
+        },
+    )
+
+
+def reference_point_row(point: ReferencePoint) -> tuple[str, dict[str, object]]:
+    return (
+        "referencePoint",
+        {
+            "ReferencePointId": point.reference_point_id,
+            "Consistency": point.consistency,
+            "VirtualDiskIds": list(point.disk_ids),
+            "RctIds": list(point.rct_ids),
+        },
+    )
