@@ -55,6 +55,8 @@ class Decompressor(Protocol):
 
     def decompress(self, data: Buffer, max_output_size: int = 0) -> bytes: ...
 
+    def stream_reader(self, source: Buffer, read_size: int = 0) -> Any: ...
+
 
 def missing(distribution: str) -> LibraryMissing:
     """Build the one error for a missing library: which, where, and the command that installs it."""
@@ -101,6 +103,19 @@ def zstd_decompressor() -> Decompressor:
     """Return a decompressor of its own for the calling thread."""
     decompressor: Decompressor = need(zstandard, "zstandard").ZstdDecompressor()
     return decompressor
+
+
+def decompress_into(decompressor: Decompressor, data: Buffer, memory: memoryview) -> None:
+    """Decompress into memory that it fills exactly, whatever size the data claims. Raises ValueError otherwise."""
+    done = 0
+    try:
+        with decompressor.stream_reader(data, read_size=len(data)) as reader:
+            while done < len(memory) and (count := reader.readinto(memory[done:])):
+                done += count
+            if done < len(memory) or reader.read(1):
+                raise ValueError(f"not exactly {len(memory)} bytes")
+    except zstd_error() as error:
+        raise ValueError(str(error)) from error
 
 
 def zstd_error() -> type[Exception]:

@@ -89,7 +89,11 @@ def test_threads_read_and_write_their_own_places(path: str) -> None:
 
         def work(index: int) -> bool:
             data, place = bytes([index + 1]) * 4096, index * 4096
-            return all(file.write(place, data) is None and file.read(place, 4096) == data for _ in range(20))
+            for _ in range(20):
+                file.write(place, data)
+                if file.read(place, 4096) != data:
+                    return False
+            return True
 
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(work, range(16)))

@@ -181,6 +181,13 @@ def remove_file(path: str) -> None:
     sync_folder(os.path.dirname(path))
 
 
+def rename(path: str, new_path: str) -> None:
+    """Give a file another name in its folder, durably; an older file of that name is replaced."""
+    with translated(path):
+        os.replace(path, new_path)
+    sync_folder(os.path.dirname(new_path))
+
+
 def make_folder(path: str) -> None:
     """Create a folder and its parents; there already is success."""
     with translated(path):

@@ -1,0 +1,313 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""TLS 1.3 between managers, movers and accelerators, over plain sockets; there is no mode without it.
+
+Both sides show a certificate of the installation's own CA. Who a peer is stands in a URI of its certificate,
+``opendr://<role>/<name>``; host names and addresses do not count.
+
+The TLS engine works on memory (``ssl.MemoryBIO``), the socket is read and written in large parts: an ``SSLSocket``
+makes a system call for each record of 16 KiB, and may not be read and written by two threads at once.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import PeerError, RequestError, TransportError
+from ..units import KiB
+
+READ_SIZE: Final = 512 * KiB  # bytes asked of the socket at once
+WRITE_SIZE: Final = 256 * KiB  # bytes encrypted before they go to the socket
+WAIT_SECONDS: Final = 0.5
+SCHEME: Final = "opendr://"
+CERTIFICATE_HINT: Final = "compare the CA file of both sides, and the dates of their certificates"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files of one party: its certificate, its key, and the CA that all parties share."""
+
+    certificate: str
+    key: str
+    ca: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end, as its certificate says."""
+
+    role: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Deadlines of a connection, in seconds."""
+
+    connect: float = 10.0
+    silence: float = 60.0  # a peer that says nothing for so long is gone
+    heartbeat: float = 10.0  # how often this side says something
+
+
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """Build the context of a listener. Raises RequestError when the files do not fit together."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0
+    return _prepared(context, files)
+
+
+def client_context(files: TlsFiles) -> ssl.SSLContext:
+    """Build the context of a client. Raises RequestError when the files do not fit together."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the URI counts, see expect_peer
+    return _prepared(context, files)
+
+
+def _prepared(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_verify_locations(files.ca)
+        context.load_cert_chain(files.certificate, files.key)
+    except (OSError, ssl.SSLError) as error:
+        raise RequestError(
+            f"certificate {files.certificate}, key {files.key} or CA {files.ca} cannot be used: {error}",
+            reason="certificate_unusable",
+        ) from error
+    return context
+
+
+class Channel:
+    """A TLS connection. One thread may send while another receives; ``close`` may come from any thread."""
+
+    def __init__(self, connected: socket.socket, context: ssl.SSLContext, *, server: bool, patience: Patience) -> None:
+        """Take over a connected socket and shake hands; the socket is closed when that fails."""
+        self._socket = connected
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server)
+        self._tls_lock = threading.Lock()  # the TLS engine serves one thread at a time; it never waits
+        self._send_lock = threading.Lock()  # keeps records in order on the socket
+        self._received = memoryview(bytearray(READ_SIZE))
+        self._heard_at = time.monotonic()
+        self._silence_max = patience.connect
+        self._deadline = float("inf")
+        self._closed = False
+        try:
+            self._prepare_socket()
+            with _translated():
+                self._shake_hands()
+            self._silence_max = patience.silence
+            self.peer = _peer_of(self._tls.getpeercert())
+        except BaseException:
+            self._say_goodbye()
+            raise
+
+    def send(self, *parts: bytes | memoryview) -> None:
+        """Send all parts. Raises TransportError when the peer is gone or silent for too long."""
+        with _translated(), self._send_lock:
+            for part in parts:
+                view, done = memoryview(part), 0
+                while done < len(view):
+                    done = self._encrypt(view, done)
+                    self._drain()
+            self._drain()
+
+    def receive_into(self, room: memoryview) -> int:
+        """Wait for bytes and return how many were put into ``room``. Raises TransportError, also at the end."""
+        with _translated():
+            while True:
+                try:
+                    with self._tls_lock:
+                        count = self._tls.read(len(room), room)
+                except ssl.SSLWantReadError:
+                    self._fill()
+                    continue
+                if not count:
+                    raise TransportError("the peer closed the connection", reason="connection_closed")
+                return int(count)
+
+    def give_up_at(self, deadline: float) -> None:
+        """Set a time (monotonic) after which waiting ends in a TransportError."""
+        self._deadline = deadline
+
+    def close(self) -> None:
+        """End the connection; threads that wait in it get a TransportError."""
+        self._closed = True
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # not connected any more
+        self._socket.close()
+
+    def _prepare_socket(self) -> None:
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # Linux and Windows 10 know these; the heartbeat finds a dead peer where they are missing.
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, name):
+                try:
+                    self._socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+                except OSError:
+                    pass
+        # Each wait is short, so that a silent peer and a close are noticed in any of them.
+        self._socket.settimeout(WAIT_SECONDS)
+
+    def _shake_hands(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._drain()
+                self._fill()
+                continue
+            self._drain()
+            return
+
+    def _encrypt(self, view: memoryview, start: int) -> int:
+        """Put a part of the plain bytes, from ``start``, into the outgoing memory; return where it ends."""
+        limit = min(len(view), start + WRITE_SIZE)
+        while start < limit:
+            with self._tls_lock:
+                start += self._tls.write(view[start:limit])  # one record
+        return start
+
+    def _drain(self) -> None:
+        """Send what the TLS engine has for the peer."""
+        with self._tls_lock:
+            data = memoryview(self._outgoing.read())
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except TimeoutError:
+                self._check_silence()
+
+    def _fill(self) -> None:
+        """Receive something for the TLS engine."""
+        while True:
+            try:
+                count = self._socket.recv_into(self._received)
+                break
+            except TimeoutError:
+                self._check_silence()
+        if not count:
+            raise TransportError("the peer closed the connection", reason="connection_closed")
+        self._heard_at = time.monotonic()
+        if self._heard_at > self._deadline:
+            self._check_silence()
+        with self._tls_lock:
+            self._incoming.write(self._received[:count])
+
+    def _check_silence(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise TransportError("the peer did not hang up in time", reason="peer_silent")
+        if self._closed:
+            raise TransportError("the connection was closed on this side", reason="connection_closed")
+        silent = time.monotonic() - self._heard_at
+        if silent > self._silence_max:
+            raise TransportError(f"the peer has been silent for {silent:.0f} seconds", reason="peer_silent")
+
+    def _say_goodbye(self) -> None:
+        """Close after a failed handshake so that the peer can read why: the alert is not lost to a reset."""
+        try:
+            self._drain()
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(1.0)
+            while self._socket.recv_into(self._received):
+                pass
+        except (OSError, TransportError):
+            pass
+        self.close()
+
+
+def connect(address: tuple[str, int], files: TlsFiles, *, expected: Peer, patience: Patience) -> Channel:
+    """Connect to a mover and make sure that it is the expected one.
+
+    Raises:
+        TransportError: nobody answers there.
+        RequestError: a certificate is not accepted by one of the sides, or it is that of somebody else.
+    """
+    context = client_context(files)
+    where = f"{expected} at {address[0]}:{address[1]}"
+    try:
+        connected = socket.create_connection(address, timeout=patience.connect)
+    except OSError as error:
+        raise TransportError(f"{where} cannot be reached: {error}", reason="unreachable") from error
+    try:
+        channel = Channel(connected, context, server=False, patience=patience)
+    except TransportError as error:
+        raise TransportError(f"{where}: {error}", hint=error.hint, reason=error.reason) from error
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}", hint=error.hint, reason=error.reason) from error
+    if channel.peer != expected:
+        channel.close()
+        raise RequestError(
+            f"{where} shows the certificate of {channel.peer}",
+            hint="check the address, and the name that the certificate was issued for",
+            reason="peer_wrong",
+        )
+    return channel
+
+
+def own_certificate(files: TlsFiles) -> tuple[Peer, float]:
+    """Return role and name in a party's own certificate, and when it expires, in seconds since 1970.
+
+    The party shakes hands with itself in memory, which also proves that certificate, key and CA belong together.
+    Raises RequestError when they do not, or when the certificate is expired.
+    """
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context(files).wrap_bio(to_client, to_server)
+    server = server_context(files).wrap_bio(to_server, to_client, server_side=True)
+    with _translated():
+        for side in (client, server, client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+        certificate = client.getpeercert() or {}
+    return _peer_of(certificate), float(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))))
+
+
+def _peer_of(certificate: object) -> Peer:
+    names = certificate.get("subjectAltName", ()) if isinstance(certificate, dict) else ()
+    uris = [value for kind, value in names if kind == "URI" and value.startswith(SCHEME)]
+    role, _, name = uris[0].removeprefix(SCHEME).partition("/") if len(uris) == 1 else ("", "", "")
+    if not role or not name:
+        raise PeerError(
+            f"the peer's certificate has {len(uris)} names of the form {SCHEME}role/name, want one",
+            reason="certificate_nameless",
+        )
+    return Peer(role, name)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
+        raise TransportError("the peer closed the connection", reason="connection_closed") from error
+    except ssl.SSLCertVerificationError as error:
+        raise _certificate_error(error.verify_message, ours=False) from error
+    except ssl.SSLError as error:
+        if "CERTIFICATE" in (error.reason or "") or "UNKNOWN_CA" in (error.reason or ""):
+            raise _certificate_error(str(error.reason), ours=True) from error
+        raise PeerError(f"TLS failed: {error.reason or error}", reason="tls_failed") from error
+    except OSError as error:
+        raise TransportError(f"connection lost: {error}", reason="connection_lost") from error
+
+
+def _certificate_error(said: str, *, ours: bool) -> RequestError:
+    whose = "the peer refuses our certificate" if ours else "the peer's certificate is refused"
+    reason = "certificate_expired" if "expired" in said.lower() else "certificate_untrusted"
+    return RequestError(f"{whose}: {said}", hint=CERTIFICATE_HINT, reason=reason)

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The highest epoch that a mover has seen of each replica, kept on disk: who comes with an older one is refused."""
+
+from __future__ import annotations
+
+import os
+import threading
+from uuid import UUID
+
+from ..adapters import files
+from ..errors import FormatError, RequestError, StateError
+
+FILE_MAX = 64  # bytes
+
+
+class EpochGuard:
+    """One small file for each replica in a folder of the mover's state."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        files.make_folder(folder)
+
+    def admit(self, replica_id: UUID, epoch: int) -> None:
+        """Note an epoch, durably. Raises StateError, reason ``fenced``, when a higher one was seen."""
+        with self._lock:
+            seen = self._seen(replica_id)
+            if epoch < seen:
+                raise fenced(replica_id, epoch=epoch, seen=seen)
+            if epoch > seen:
+                files.write_atomically(self._path(replica_id), str(epoch).encode())
+
+    def _seen(self, replica_id: UUID) -> int:
+        try:
+            text = files.read_small(self._path(replica_id), limit=FILE_MAX)
+        except RequestError as error:
+            if error.reason != "file_missing":
+                raise
+            return 0
+        if not text.isdigit():
+            raise FormatError(
+                f"{self._path(replica_id)} holds no epoch", hint="the record of the replica has the right one"
+            )
+        return int(text)
+
+    def _path(self, replica_id: UUID) -> str:
+        return os.path.join(self._folder, f"{replica_id}.epoch")
+
+
+def fenced(replica_id: UUID, *, epoch: int, seen: int) -> StateError:
+    """Build the refusal of an old session."""
+    return StateError(
+        f"replica {replica_id}: epoch {epoch} is over, {seen} is the current one",
+        current=str(seen),
+        hint="a newer session has taken over this replica; leave it to that one",
+        reason="fenced",
+    )

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The transfers of a mover, found by their tickets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+from uuid import UUID
+
+from ..adapters.tls import Peer
+from ..errors import Cancelled, EngineError, StateError
+from ..transfers import Ticket, TransferState
+from ..wire.messages import Hello
+from .epochs import fenced
+from .target import TargetTransfer
+from .transfer import Transfer, same_ticket, ticket_key
+
+KEPT_SECONDS: Final = 3600.0  # an ended transfer is remembered so long after its ticket
+
+
+class Registry:
+    """Any thread may call any method."""
+
+    def __init__(self, own_name: str) -> None:
+        self._own_name = own_name
+        self._transfers: dict[bytes, Transfer] = {}
+        self._lock = threading.Lock()
+
+    def find(self, ticket: Ticket) -> Transfer | None:
+        """Return the transfer of a ticket. Raises StateError when the ticket is known with other contents."""
+        with self._lock:
+            transfer = self._transfers.get(ticket_key(ticket.secret))
+        if transfer is not None and not same_ticket(transfer.ticket, ticket):
+            raise StateError("the ticket is known here with other contents", reason="ticket_refused")
+        return transfer
+
+    def get(self, ticket: Ticket) -> Transfer:
+        """Return the transfer of a ticket. Raises StateError, reason ``transfer_unknown``."""
+        transfer = self.find(ticket)
+        if transfer is None:
+            raise StateError(
+                f"mover {self._own_name} knows no transfer of this ticket",
+                hint="it was restarted, or the transfer was closed: open it again",
+                reason="transfer_unknown",
+            )
+        return transfer
+
+    def add(self, transfer: Transfer) -> None:
+        with self._lock:
+            self._transfers[ticket_key(transfer.ticket.secret)] = transfer
+
+    def remove(self, ticket: Ticket, error: EngineError) -> None:
+        """End a transfer and forget it; an unknown one is success."""
+        transfer = self.find(ticket)
+        if transfer is not None:
+            transfer.cancel(error)
+            with self._lock:
+                self._transfers.pop(ticket_key(ticket.secret), None)
+
+    def admit_source(self, peer: Peer, hello: Hello) -> TargetTransfer:
+        """Return the transfer that a peer may send to. Raises StateError, the same whatever is wrong."""
+        with self._lock:
+            transfer = self._transfers.get(ticket_key(hello.secret))
+        if isinstance(transfer, TargetTransfer):
+            ticket, begun = transfer.ticket, transfer.progress.status.state is not TransferState.WAITING
+            if peer == Peer("mover", ticket.source_mover) and (begun or time.time() < ticket.expires_at):
+                return transfer
+        raise StateError("no transfer is open here for this ticket and peer", reason="ticket_refused")
+
+    def fence(self, replica_id: UUID, epoch: int) -> None:
+        """End the transfers into a replica that belong to an older epoch."""
+        for transfer in self._all():
+            ticket = transfer.ticket
+            if isinstance(transfer, TargetTransfer) and ticket.replica_id == replica_id and ticket.epoch < epoch:
+                transfer.cancel(fenced(replica_id, epoch=ticket.epoch, seen=epoch))
+
+    def expire(self) -> None:
+        """End transfers that nobody came for, and forget those that ended long ago."""
+        now = time.time()
+        for transfer in self._all():
+            status, ticket = transfer.progress.status, transfer.ticket
+            if status.state is TransferState.WAITING and now > ticket.expires_at:
+                transfer.cancel(StateError("the ticket expired before the source came", reason="ticket_expired"))
+            elif transfer.progress.has_ended and now > ticket.expires_at + KEPT_SECONDS:
+                self.remove(ticket, Cancelled("forgotten"))
+
+    def close(self) -> None:
+        """End everything."""
+        for transfer in self._all():
+            transfer.cancel(Cancelled(f"mover {self._own_name} was stopped"))
+
+    def _all(self) -> list[Transfer]:
+        with self._lock:
+            return list(self._transfers.values())

@@ -1,0 +1,249 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The receiving side of a transfer: verify, write into the leaf, make durable, note it in the journal, report.
+
+One thread receives, the thread of the connection writes. While the source is away the leaf stays open and locked. Who
+else may have written to the leaf is decided by ``mover/leaf.py`` before anything is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final, cast
+
+from ..adapters.connection import Connection
+from ..errors import EngineError, StateError, TransportError
+from ..extents import Extent
+from ..libraries import keyed_blake3, zstd_decompressor
+from ..transfers import Ticket, TransferState
+from ..units import UNIT_MAX, MiB
+from ..wire.frames import Frame, Kind
+from ..wire.messages import (
+    Digests,
+    Done,
+    Hello,
+    Ready,
+    durable_frame,
+    error_frame,
+    parse_error,
+    parse_place,
+    parse_unit_place,
+)
+from ..wire.unit import DATA, SAME, ZERO, Unit, pieces
+from .config import Timing
+from .leaf import OpenLeaf
+from .pipes import Pipe
+from .transfer import Progress, digest_key
+
+DEPTH: Final = 4  # frames between receiver and writer
+FLUSH_BYTES: Final = 256 * MiB  # written at most before they are made durable
+LAST_WORD_SECONDS: Final = 5.0
+
+
+class TargetTransfer:
+    """Writes what an authorized source sends into one leaf."""
+
+    def __init__(self, ticket: Ticket, leaf: OpenLeaf, *, own_name: str, timing: Timing) -> None:
+        self.ticket = ticket
+        self.leaf = leaf
+        self.own_name = own_name
+        self.timing = timing
+        self.progress = Progress(durable_until=leaf.durable_until_of(ticket.cycle_id))
+        self._turn = threading.Lock()  # held while a connection is served, and to close the leaf
+        self._connection: Connection | None = None
+
+    def cancel(self, error: EngineError) -> None:
+        self.progress.end(error, state=TransferState.CANCELLED)
+        self._drop_connection()
+        with self._turn:
+            self.leaf.close()
+
+    def serve(self, connection: Connection, hello: Hello) -> None:
+        """Take what a source sends until it is done or gone. An earlier connection gives way: it is half dead."""
+        self._drop_connection()
+        with self._turn:
+            self._connection = connection
+            if self.progress.has_ended:
+                self._repeat_end(connection)
+                return
+            try:
+                Receiving(self, connection).run(hello)
+            except TransportError:
+                self._pause()
+            except EngineError as error:
+                self._give_up(error)
+                raise
+            except Exception as error:
+                self._give_up(EngineError(f"the target mover failed: {error!r}"))
+                raise
+
+    def _repeat_end(self, connection: Connection) -> None:
+        """Answer a source that did not hear how the transfer ended."""
+        status = self.progress.status
+        if status.state is not TransferState.DONE or status.leaf is None:
+            raise StateError(
+                f"this transfer is over: {status.state.value}", current=status.state.value, reason="transfer_over"
+            )
+        connection.send(Ready(self.own_name, status.durable_until).frame())
+        while connection.receive().kind is not Kind.END:
+            pass
+        connection.send(Done(status.leaf).frame())
+
+    def _drop_connection(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.close()
+
+    def _pause(self) -> None:
+        """The source is gone: keep what came, and wait for it."""
+        if self.progress.has_ended:
+            return
+        try:
+            durable_until = self.leaf.make_durable()
+        except EngineError as error:
+            self._give_up(error)
+        else:
+            self.progress.set(state=TransferState.WAITING, durable_until=durable_until)
+
+    def _give_up(self, error: EngineError) -> None:
+        self.progress.end(error)
+        self.leaf.close()
+
+
+class Receiving:
+    """The pipeline of one connection."""
+
+    def __init__(self, transfer: TargetTransfer, connection: Connection) -> None:
+        self._transfer = transfer
+        self._progress = transfer.progress
+        self._leaf = transfer.leaf
+        self._connection = connection
+        self._frames: Pipe[Frame] = Pipe(DEPTH)
+        self._memory: Pipe[bytearray] = Pipe(DEPTH + 2)
+        self._decompressor = zstd_decompressor()
+        self._plain = memoryview(bytearray(UNIT_MAX))
+        self._digest = keyed_blake3(digest_key(transfer.ticket))
+        self._unflushed = 0  # bytes
+        self._flushed_at = time.monotonic()
+        for _ in range(DEPTH + 2):
+            self._memory.put(bytearray())
+
+    def run(self, hello: Hello) -> None:
+        """Receive and write until the source is done. Raises EngineError, of which the source was told."""
+        begin = self._leaf.begin(self._transfer.ticket, hello)
+        self._progress.set(state=TransferState.RUNNING, durable_until=begin.durable_until)
+        self._connection.use_memory(self._lend)
+        self._connection.send(Ready(self._transfer.own_name, begin.durable_until, begin.wants_gaps).frame())
+        receiver = threading.Thread(target=self._receive_all, name="receive", daemon=True)
+        receiver.start()
+        try:
+            for frame in self._frames:
+                self._take(frame)
+        except EngineError as error:
+            self._frames.fail(error)
+            self._memory.fail(error)
+            if not isinstance(error, TransportError):
+                self._tell(error)
+            raise
+        finally:
+            receiver.join(LAST_WORD_SECONDS)
+            self._connection.close()
+            receiver.join()
+
+    def _tell(self, error: EngineError) -> None:
+        try:
+            self._connection.send(error_frame(error))
+        except TransportError:
+            pass  # gone already
+
+    def _receive_all(self) -> None:
+        """The receiver's thread. After an error it listens on until the source hangs up: to close at once could lose
+        what the source is being told."""
+        try:
+            while self._receive_one() is not Kind.END:
+                pass
+            self._frames.finish()
+        except EngineError as error:
+            self._frames.fail(error)
+        except Exception as error:  # noqa: BLE001 - the outer loop of a thread: told, not lost
+            self._frames.fail(EngineError(f"the target mover failed: {error!r}"))
+        self._connection.drain(LAST_WORD_SECONDS)
+
+    def _receive_one(self) -> Kind:
+        with self._progress.busy.at("receive"):
+            frame = self._connection.receive()
+        if frame.kind is Kind.ERROR:
+            raise parse_error(frame)
+        self._frames.put(frame)
+        return frame.kind
+
+    def _lend(self, length: int) -> memoryview:
+        """Lend memory for a payload; it comes back in ``_take``."""
+        memory = self._memory.get()
+        return memoryview(memory if len(memory) >= length else bytearray(length))[:length]
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind is Kind.END:
+            self._finish()
+            return
+        if frame.kind is Kind.UNIT:
+            self._write_unit(Unit.parse(frame))
+        elif frame.kind is Kind.ZERO:
+            self._write_gap(parse_place(frame))
+        elif frame.kind is Kind.COMPARE:
+            self._answer(parse_unit_place(frame))
+        if isinstance(frame.payload, memoryview) and frame.payload:
+            self._memory.put(cast(bytearray, frame.payload.obj))
+        if self._unflushed >= FLUSH_BYTES or time.monotonic() - self._flushed_at >= self._transfer.timing.flush:
+            self._flush()
+
+    def _write_unit(self, unit: Unit) -> None:
+        self._leaf.check_place(unit.extent)
+        with self._progress.busy.at("write"):
+            data, start = unit.plain_payload(self._decompressor, self._plain), 0
+            for state, extent in unit.runs():
+                if state == DATA:
+                    self._leaf.write(extent.offset, data[start : start + extent.length])
+                    start += extent.length
+                elif state == ZERO:
+                    self._leaf.zero(extent)
+            self._leaf.reach(unit.extent.end)
+        self._unflushed += start
+        self._progress.add(
+            processed=unit.extent.length, written=start, zero=unit.bytes_in(ZERO), same=unit.bytes_in(SAME)
+        )
+
+    def _write_gap(self, extent: Extent) -> None:
+        self._leaf.check_place(extent)
+        with self._progress.busy.at("write"):
+            self._leaf.zero(extent)
+            self._leaf.reach(extent.end)
+
+    def _answer(self, extent: Extent) -> None:
+        """Send the digests of what the leaf holds."""
+        self._leaf.check_place(extent)
+        with self._progress.busy.at("compare"):
+            content = self._plain[: extent.length]
+            self._leaf.read_into(extent.offset, content)
+            parts = (content[p.offset - extent.offset : p.end - extent.offset] for p in pieces(extent))
+            digests = tuple(self._digest(part) for part in parts)
+        self._connection.send(Digests(extent, digests).frame())
+
+    def _flush(self) -> None:
+        with self._progress.busy.at("flush"):
+            durable_until = self._leaf.make_durable()
+        self._unflushed, self._flushed_at = 0, time.monotonic()
+        self._progress.set(durable_until=durable_until)
+        self._connection.send(durable_frame(durable_until))
+
+    def _finish(self) -> None:
+        with self._progress.busy.at("flush"):
+            state = self._leaf.complete()
+        self._progress.end(None, state=TransferState.DONE, leaf=state, durable_until=self._leaf.virtual_size)
+        try:
+            self._connection.send(Done(state).frame())
+        except TransportError:
+            pass  # the source connects again, and hears that the transfer is over

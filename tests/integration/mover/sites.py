@@ -1,0 +1,233 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A source disk, a replica disk and two movers between them; the truth about the source is a raw file beside it."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pyvhdi
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.chain import Chain
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.create import create_image
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation, DiskGeometry, HostPath
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import (
+    Scope,
+    SourceOrder,
+    TargetOrder,
+    Ticket,
+    TransferState,
+    TransferStatus,
+)
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.tests.lab.mover import Access, LabMover
+from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
+
+SOURCE_HOST, SOURCE_PREFIX = "hv-a", r"C:\ClusterStorage\Volume1\VMs"
+TARGET_HOST, TARGET_PREFIX = "hv-b", r"D:\Replicas"
+QUICK: Final = {
+    "reconnect_interval": 0.2,
+    "reconnect_limit": 20.0,
+    "heartbeat": 0.5,
+    "silence": 5.0,
+    "connect": 5.0,
+    "flush": 0.2,
+}
+SIZE: Final = 24 * MiB
+WAIT_SECONDS: Final = 60.0
+ENDED: Final = (TransferState.DONE, TransferState.FAILED, TransferState.CANCELLED)
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float = WAIT_SECONDS) -> None:
+    """Wait until a condition holds; fail with its name when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} seconds: {condition}")
+        time.sleep(0.02)
+
+
+class SourceDisk:
+    """A VHDX file and the raw truth about it; each write goes to both, the raw one by plain Python."""
+
+    def __init__(self, folder: Path, *, size: int = SIZE, seed: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.raw = folder / "disk.vhdx", folder / "disk.raw"
+        self.geometry = DiskGeometry(uuid.uuid4(), size, 1 * MiB, 512, 4096, Allocation.DYNAMIC)
+        self._random = random.Random(seed)
+        with self.raw.open("wb") as raw:
+            raw.truncate(size)
+        with files.create_file(str(self.path)) as file:
+            create_image(file, self.geometry, new_id=uuid.uuid4)
+
+    def write(self, *extents: Extent, text: bool = False) -> tuple[Extent, ...]:
+        """Write new content, random or like text, to each extent."""
+        chain = Chain.open([files.open_leaf(str(self.path))], writable=True, new_id=uuid.uuid4)
+        try:
+            with self.raw.open("r+b") as raw:
+                for offset, length in extents:
+                    data = self._text(length) if text else self._random.randbytes(length)
+                    chain.write(offset, data)
+                    raw.seek(offset)
+                    raw.write(data)
+            chain.flush()
+        finally:
+            chain.close()
+        return extents
+
+    def zero(self, extent: Extent) -> tuple[Extent, ...]:
+        """Overwrite an extent with zeros that are stored."""
+        chain = Chain.open([files.open_leaf(str(self.path))], writable=True, new_id=uuid.uuid4)
+        chain.write(extent.offset, bytes(extent.length))
+        chain.flush()
+        chain.close()
+        with self.raw.open("r+b") as raw:
+            raw.seek(extent.offset)
+            raw.write(bytes(extent.length))
+        return (extent,)
+
+    def fill(self) -> None:
+        """Write something of everything: random, text, zeros, odd places, and holes between them."""
+        self.write(Extent(0, 3 * MiB), Extent(5 * MiB + 512, 100 * KiB), Extent(20 * MiB, 4 * MiB))
+        self.write(Extent(9 * MiB, 2 * MiB), text=True)
+        self.zero(Extent(12 * MiB, 1 * MiB))
+
+    def _text(self, length: int) -> bytes:
+        words = [b"replica", b"leaf", b"extent", b"unit", b"ticket", b"epoch", b"\n"]
+        line = b" ".join(self._random.choice(words) for _ in range(1000))
+        return (line * (length // len(line) + 1))[:length]
+
+
+@dataclass
+class Site:
+    """Movers and disks of one test."""
+
+    folder: Path
+    source: LabMover
+    target: LabMover
+    disk: SourceDisk
+    replica_id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    @property
+    def leaf(self) -> Path:
+        return self.folder / "target" / "replica" / "disk.vhdx"
+
+    @property
+    def leaf_path(self) -> HostPath:
+        return HostPath(TARGET_HOST, TARGET_PREFIX + r"\replica\disk.vhdx")
+
+    @property
+    def source_path(self) -> HostPath:
+        return HostPath(SOURCE_HOST, SOURCE_PREFIX + r"\disk.vhdx")
+
+    def ticket(self, cycle_id: str = "cycle-1", **changes: object) -> Ticket:
+        values: dict[str, object] = {
+            "secret": secrets.token_bytes(32),
+            "source_mover": self.source.name,
+            "target_mover": self.target.name,
+            "replica_id": self.replica_id,
+            "disk_id": self.disk.geometry.disk_id,
+            "cycle_id": cycle_id,
+            "epoch": 1,
+            "expires_at": time.time() + 300,
+        }
+        return Ticket(**{**values, **changes})  # type: ignore[arg-type]
+
+    def create(self, *, epoch: int = 1) -> None:
+        (self.folder / "target" / "replica").mkdir(parents=True, exist_ok=True)
+        with self.target.client() as client:
+            client.create_disk(self.leaf_path, self.disk.geometry, replica_id=self.replica_id, epoch=epoch)
+
+    def open(self, ticket: Ticket, *, data_write_guid: uuid.UUID | None = None) -> TransferStatus:
+        with self.target.client() as client:
+            return client.open_target(TargetOrder(ticket, (self.leaf_path,), data_write_guid))
+
+    def send(
+        self, ticket: Ticket, scope: Scope = Scope.ALLOCATED, extents: Sequence[Extent] = (), **changes: object
+    ) -> None:
+        values: dict[str, object] = {
+            "ticket": ticket,
+            "chain": (self.source_path,),
+            "scope": scope,
+            "extents": tuple(extents),
+            "unit": 256 * KiB,
+            "compression": 1,
+            "target_address": ("127.0.0.1", self.target.port),
+        }
+        with self.source.client() as client:
+            client.start_source(SourceOrder(**{**values, **changes}))  # type: ignore[arg-type]
+
+    def both(self, ticket: Ticket) -> tuple[TransferStatus, TransferStatus]:
+        """Return the status of both sides."""
+        with self.source.client() as source, self.target.client() as target:
+            return source.status(ticket), target.status(ticket)
+
+    def wait(self, ticket: Ticket) -> tuple[TransferStatus, TransferStatus]:
+        """Wait until both sides have ended."""
+        found: list[tuple[TransferStatus, TransferStatus]] = []
+
+        def both_ended() -> bool:
+            found[:] = [self.both(ticket)]
+            return all(status.state in ENDED for status in found[0])
+
+        wait_for(both_ended)
+        return found[0]
+
+    def close(self, ticket: Ticket) -> None:
+        for mover in (self.source, self.target):
+            with mover.client() as client:
+                client.close_transfer(ticket)
+
+    def copy(
+        self, ticket: Ticket, scope: Scope = Scope.ALLOCATED, extents: Sequence[Extent] = (), **changes: object
+    ) -> tuple[TransferStatus, TransferStatus]:
+        """Do a whole transfer; both sides must have done it."""
+        self.open(ticket)
+        self.send(ticket, scope, extents, **changes)
+        source, target = self.wait(ticket)
+        assert (source.state, target.state) == (TransferState.DONE, TransferState.DONE), (source.error, target.error)
+        self.close(ticket)
+        return source, target
+
+    def assert_equal(self) -> None:
+        """Compare the replica with the raw truth, by programs and libraries of others."""
+        command = ["qemu-img", "check", "-f", "vhdx", str(self.leaf)]
+        check = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert check.returncode == 0, check.stdout + check.stderr
+        assert content_of(self.leaf) == self.disk.raw.read_bytes()
+
+
+def content_of(path: Path) -> bytes:
+    """Read a disk through libvhdi."""
+    image = pyvhdi.file()
+    image.open(str(path))
+    try:
+        return bytes(image.read_buffer_at_offset(image.get_media_size(), 0))
+    finally:
+        image.close()
+
+
+def make_site(folder: Path, *, timing: dict[str, float] | None = None) -> Site:
+    """Make the movers (not started) and a filled source disk."""
+    authority = LabAuthority(folder / "pki")
+    quick = {**QUICK, **(timing or {})}
+    for name in ("source", "target"):
+        (folder / name).mkdir()
+    disk = SourceDisk(folder / "source")
+    disk.fill()
+    source_access = [Access(SOURCE_HOST, SOURCE_PREFIX, folder / "source", "read")]
+    target_access = [Access(TARGET_HOST, TARGET_PREFIX, folder / "target")]
+    source = LabMover("proxy-a", folder / "proxy-a", authority, access=source_access, timing=quick)
+    target = LabMover("proxy-b", folder / "proxy-b", authority, access=target_access, timing=quick)
+    return Site(folder, source, target, disk)
