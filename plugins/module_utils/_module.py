@@ -23,10 +23,13 @@ class EngineModule:
 
     def run(self, converge: Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:
         """End the module with what ``converge`` returns, or with the error it raises."""
+        result = self._result(converge)
+        if "failure" in result:
+            self._module.fail_json(**result)
+        self._module.exit_json(**result)
+
+    def _result(self, converge: Callable[[AnsibleModule], dict[str, t.Any]]) -> dict[str, t.Any]:
         try:
-            result = converge(self._module)
+            return converge(self._module)
         except EngineError as error:
-            refusal = failure(error)
-        else:
-            self._module.exit_json(**result)
-        self._module.fail_json(**refusal)
+            return failure(error)

@@ -47,12 +47,12 @@ def replica(entry: ReplicaEntry) -> dict[str, t.Any]:
     }
 
 
-def record(folder: str, text: str) -> dict[str, t.Any]:
-    """A replica as its record has it. One that cannot be read is returned with its ``error`` and nothing else."""
+def record(folder: str, epoch: int, text: str) -> dict[str, t.Any]:
+    """A replica as its record has it. One that cannot be read is returned with its ``error``."""
     try:
         found = ReplicaRecord.parse(text)
     except FormatError as error:
-        return {"folder": folder, "error": error.as_dict()}
+        return {"folder": folder, "epoch": epoch, "error": error.as_dict()}
     return {
         "replica_id": str(found.replica_id),
         "replica": found.target.name,
@@ -62,7 +62,7 @@ def record(folder: str, text: str) -> dict[str, t.Any]:
         "source_host": found.source.host,
         "target_host": found.target.host,
         "folder": folder,
-        "epoch": found.epoch,
+        "epoch": epoch,
         "state": found.state.value,
         "restore_point_count": len(found.restore_points),
         "newest_source_time": found.newest.source_time if found.newest else None,
