@@ -160,7 +160,7 @@ class Admin:
             return not any(is_merging(machine) for machine in self._lab.state.machines.values())
 
     def shadow_of(self, checkpoint: str) -> dict[str, str]:
-        """Return local raw files by disk id: the source at the moment of a checkpoint, by id or name, also a former one."""
+        """Return local raw files by disk id: the source at the moment of a checkpoint (id or name), also a gone one."""
         found = self._lab.shadows.of_checkpoint(checkpoint.removeprefix("Microsoft:"))
         return {disk_id: str(path) for disk_id, path in found.items()}
 

@@ -14,6 +14,7 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.lab import Lab
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import RECOVERY, Checkpoint, Machine
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.tracking import INVALID_STATE
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.upkeep import Upkeep
 
 STANDARD = "Standard"
 
@@ -21,9 +22,10 @@ STANDARD = "Standard"
 class Snapshots:
     """The checkpoint tree as users and replicas see it."""
 
-    def __init__(self, lab: Lab, disks: Disks) -> None:
+    def __init__(self, lab: Lab, disks: Disks, upkeep: Upkeep) -> None:
         self.lab = lab
         self._disks = disks
+        self._upkeep = upkeep
 
     @behaviour("Checkpoint-VM", "D", source="PS Checkpoint-VM; refused while CheckpointType is Disabled")
     def checkpoint_vm(self, vm_id: str, *, snapshot_name: str) -> Checkpoint:
@@ -88,6 +90,8 @@ class Snapshots:
         take_out(machine, checkpoint)
         machine.merge_after = self.lab.now() + self.lab.state.switches.merge_delay_ms / 1000
         self.lab.commit()
+        if self.lab.state.switches.removal_returns == "merged":
+            self._upkeep.settle(now=machine.merge_after)
 
     def _find(self, machine: Machine, checkpoint_id: str) -> Checkpoint:
         checkpoint = machine.checkpoint(checkpoint_id.removeprefix("Microsoft:").upper())
