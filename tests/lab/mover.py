@@ -58,8 +58,8 @@ class LabMover:
         self,
         name: str,
         folder: Path,
-        authority: LabAuthority,
         *,
+        authority: LabAuthority,
         access: Sequence[Access],
         timing: Mapping[str, float] | None = None,
         runtime: Runtime | None = None,
@@ -113,12 +113,12 @@ class LabMover:
 
     def client(self, *, patience: Patience | None = None) -> MoverClient:
         """Return a manager's connection to it."""
-        return MoverClient(self.name, ("127.0.0.1", self.port), tls_files(self._manager), patience=patience)
+        return MoverClient(self.name, ("127.0.0.1", self.port), files=tls_files(self._manager), patience=patience)
 
     def __enter__(self) -> LabMover:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.stop()
 
     def _config(self) -> dict[str, object]:
@@ -146,7 +146,7 @@ class LabMover:
             line = process.stdout.readline() if process.stdout else ""
         finally:
             watchdog.cancel()
-        word, _, port = line.strip().partition(" ")
+        word, _space, port = line.strip().partition(" ")
         if word != "ready":
             self.kill()
             raise RuntimeError(f"mover {self.name} did not start: {line!r}\n{self.log.read_text()[-2000:]}")

@@ -89,7 +89,7 @@ def test_threads_read_and_write_their_own_places(path: str) -> None:
 
         def work(index: int) -> bool:
             data, place = bytes([index + 1]) * 4096, index * 4096
-            for _ in range(20):
+            for _turn in range(20):
                 file.write(place, data)
                 if file.read(place, 4096) != data:
                     return False

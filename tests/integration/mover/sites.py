@@ -105,7 +105,7 @@ class SourceDisk:
 
     def _text(self, length: int) -> bytes:
         words = [b"replica", b"leaf", b"extent", b"unit", b"ticket", b"epoch", b"\n"]
-        line = b" ".join(self._random.choice(words) for _ in range(1000))
+        line = b" ".join(self._random.choice(words) for _word in range(1000))
         return (line * (length // len(line) + 1))[:length]
 
 
@@ -228,6 +228,6 @@ def make_site(folder: Path, *, timing: dict[str, float] | None = None) -> Site:
     disk.fill()
     source_access = [Access(SOURCE_HOST, SOURCE_PREFIX, folder / "source", "read")]
     target_access = [Access(TARGET_HOST, TARGET_PREFIX, folder / "target")]
-    source = LabMover("proxy-a", folder / "proxy-a", authority, access=source_access, timing=quick)
-    target = LabMover("proxy-b", folder / "proxy-b", authority, access=target_access, timing=quick)
+    source = LabMover("proxy-a", folder / "proxy-a", authority=authority, access=source_access, timing=quick)
+    target = LabMover("proxy-b", folder / "proxy-b", authority=authority, access=target_access, timing=quick)
     return Site(folder, source, target, disk)

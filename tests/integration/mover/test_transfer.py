@@ -31,7 +31,7 @@ def test_changed_extents_bring_the_replica_up_to_date(site: Site) -> None:
     site.copy(site.ticket())
     changed = site.disk.write(Extent(1 * MiB, 64 * KiB), Extent(7 * MiB, 512), Extent(23 * MiB, 1 * MiB))
     changed += site.disk.zero(Extent(9 * MiB, 256 * KiB))
-    source, _ = site.copy(site.ticket("cycle-2"), Scope.CHANGED, sorted(changed))
+    source, _target = site.copy(site.ticket("cycle-2"), Scope.CHANGED, sorted(changed))
     site.assert_equal()
     assert source.read < total(changed) + 64 * KiB
     assert source.sent < total(changed)

@@ -44,7 +44,7 @@ class MoverClient:
     """
 
     def __init__(
-        self, name: str, address: tuple[str, int], files: TlsFiles, *, patience: Patience | None = None
+        self, name: str, address: tuple[str, int], *, files: TlsFiles, patience: Patience | None = None
     ) -> None:
         self._name = name
         self._address = address
@@ -89,7 +89,7 @@ class MoverClient:
     def __enter__(self) -> MoverClient:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.close()
 
     def _call(self, call: Call, wanted: type[R]) -> R:

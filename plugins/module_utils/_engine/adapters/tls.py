@@ -282,7 +282,7 @@ def own_certificate(files: TlsFiles) -> tuple[Peer, float]:
 def _peer_of(certificate: object) -> Peer:
     names = certificate.get("subjectAltName", ()) if isinstance(certificate, dict) else ()
     uris = [value for kind, value in names if kind == "URI" and value.startswith(SCHEME)]
-    role, _, name = uris[0].removeprefix(SCHEME).partition("/") if len(uris) == 1 else ("", "", "")
+    role, _slash, name = uris[0].removeprefix(SCHEME).partition("/") if len(uris) == 1 else ("", "", "")
     if not role or not name:
         raise PeerError(
             f"the peer's certificate has {len(uris)} names of the form {SCHEME}role/name, want one",

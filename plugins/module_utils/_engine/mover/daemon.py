@@ -25,6 +25,6 @@ def run(config_path: str) -> None:
     server = MoverServer(MoverFunctions(config, version=VERSION, platform=platform.platform()))
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last one is Windows'
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: server.stop())
+            signal.signal(getattr(signal, name), lambda *_signal: server.stop())
     print(f"ready {server.port}", flush=True)
     server.serve()

@@ -154,7 +154,7 @@ class Sending:
         self._local = threading.local()
         self._error: EngineError | None = None
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="pack")
-        for _ in range(DEPTH + WORKERS + 1):
+        for _index in range(DEPTH + WORKERS + 1):
             self._memory.put(bytearray(self._unit))
 
     def run(self) -> None:

@@ -128,7 +128,7 @@ class Receiving:
         self._digest = keyed_blake3(digest_key(transfer.ticket))
         self._unflushed = 0  # bytes
         self._flushed_at = time.monotonic()
-        for _ in range(DEPTH + 2):
+        for _index in range(DEPTH + 2):
             self._memory.put(bytearray())
 
     def run(self, hello: Hello) -> None:

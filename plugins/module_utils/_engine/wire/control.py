@@ -92,7 +92,7 @@ CALLS: Final[dict[str, tuple[type[Call], type[Result]]]] = {
     "status": (Status, TransferStatus),
     "close_transfer": (CloseTransfer, Nothing),
 }
-NAMES: Final = {arguments: name for name, (arguments, _) in CALLS.items()}
+NAMES: Final = {arguments: name for name, (arguments, _result) in CALLS.items()}
 
 
 def request_frame(call: Call) -> Frame:

@@ -37,60 +37,62 @@ def to_plain(value: object) -> object:
 
 def from_plain(wanted: type[T], plain: object) -> T:
     """Decode into a value of type ``wanted``. Raises ValueError, naming the field, when something does not fit."""
-    return typing.cast(T, _decode(wanted, plain, wanted.__name__))
+    return typing.cast(T, _decode(wanted, plain, where=wanted.__name__))
 
 
-def _decode(wanted: Any, plain: object, where: str) -> object:
+def _decode(wanted: Any, plain: object, *, where: str) -> object:
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):
         (present,) = (argument for argument in arguments if argument is not types.NoneType)
-        return None if plain is None else _decode(present, plain, where)
+        return None if plain is None else _decode(present, plain, where=where)
     if origin is tuple:
-        return _decode_tuple(arguments, plain, where)
+        return _decode_tuple(arguments, plain, where=where)
     if origin is dict:
-        items = _checked(dict, plain, where).items()
-        return {_checked(str, key, where): _decode(arguments[1], item, f"{where}.{key}") for key, item in items}
+        items = _checked(dict, plain, where=where).items()
+        return {
+            _checked(str, key, where=where): _decode(arguments[1], item, where=f"{where}.{key}") for key, item in items
+        }
     if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
-        return _decode_record(wanted, plain, where)
+        return _decode_record(wanted, plain, where=where)
     if issubclass(wanted, tuple):  # a NamedTuple
         hints = typing.get_type_hints(wanted)
-        return wanted(*_decode_tuple(tuple(hints.values()), plain, where))
-    return _decode_scalar(wanted, plain, where)
+        return wanted(*_decode_tuple(tuple(hints.values()), plain, where=where))
+    return _decode_scalar(wanted, plain, where=where)
 
 
-def _decode_tuple(arguments: tuple[Any, ...], plain: object, where: str) -> tuple[object, ...]:
-    items = _checked(list, plain, where)
+def _decode_tuple(arguments: tuple[Any, ...], plain: object, *, where: str) -> tuple[object, ...]:
+    items = _checked(list, plain, where=where)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_decode(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(items))
+        return tuple(_decode(arguments[0], item, where=f"{where}[{index}]") for index, item in enumerate(items))
     if len(items) != len(arguments):
         raise ValueError(f"{where} has {len(items)} items, want {len(arguments)}")
-    return tuple(_decode(arguments[index], item, f"{where}[{index}]") for index, item in enumerate(items))
+    return tuple(_decode(arguments[index], item, where=f"{where}[{index}]") for index, item in enumerate(items))
 
 
-def _decode_record(wanted: type, plain: object, where: str) -> object:
-    given = _checked(dict, plain, where)
+def _decode_record(wanted: type, plain: object, *, where: str) -> object:
+    given = _checked(dict, plain, where=where)
     hints = typing.get_type_hints(wanted)
     if set(given) != set(hints):
         raise ValueError(f"{where} has the fields {sorted(map(str, given))}, want {sorted(hints)}")
-    return wanted(**{name: _decode(hint, given[name], f"{where}.{name}") for name, hint in hints.items()})
+    return wanted(**{name: _decode(hint, given[name], where=f"{where}.{name}") for name, hint in hints.items()})
 
 
-def _decode_scalar(wanted: Any, plain: object, where: str) -> object:
+def _decode_scalar(wanted: Any, plain: object, *, where: str) -> object:
     if wanted is object:
         return plain
     try:
         if wanted is UUID:
-            return UUID(bytes=_checked(bytes, plain, where))
+            return UUID(bytes=_checked(bytes, plain, where=where))
         if issubclass(wanted, Enum):
             return wanted(plain)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     if wanted is float and type(plain) is int:
         return float(plain)
-    return _checked(wanted, plain, where)
+    return _checked(wanted, plain, where=where)
 
 
-def _checked(wanted: type[T], plain: object, where: str) -> T:
+def _checked(wanted: type[T], plain: object, *, where: str) -> T:
     if type(plain) is not wanted:  # exactly: a bool is no number here
         raise ValueError(f"{where} is {type(plain).__name__}, want {wanted.__name__}")
     return plain

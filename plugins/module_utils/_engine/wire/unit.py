@@ -89,7 +89,7 @@ class Unit:
                 decompress_into(decompressor, self.payload, plain)
             except ValueError as error:
                 raise IntegrityError(f"unit at {self.extent.offset} does not decompress: {error}") from error
-        if _checksum(self.extent, self.codec, self.states, plain) != self.checksum:
+        if _checksum(_fields(self.extent, self.codec), self.states, plain=plain) != self.checksum:
             raise IntegrityError(
                 f"unit at {self.extent.offset}: the checksum does not match what arrived",
                 hint="check memory and network of both movers",
@@ -130,10 +130,10 @@ def build_unit(
             states.append(DATA)
             parts.append(Extent(start, piece.length))
     plain = _join(view, parts)
-    payload = compressor.compress(plain) if compressor is not None and parts else None
-    if payload is not None and len(payload) < len(plain) * WORTH_COMPRESSING:
-        return Unit(extent, bytes(states), ZSTD, _checksum(extent, ZSTD, states, plain), payload)
-    return Unit(extent, bytes(states), PLAIN, _checksum(extent, PLAIN, states, plain), plain)
+    payload = compressor.compress(plain) if compressor is not None and parts else plain
+    codec = ZSTD if len(payload) < len(plain) * WORTH_COMPRESSING else PLAIN
+    checksum = _checksum(_fields(extent, codec), states, plain=plain)
+    return Unit(extent, bytes(states), codec, checksum, payload if codec == ZSTD else plain)
 
 
 def _join(view: memoryview, parts: list[Extent]) -> memoryview:
@@ -149,5 +149,5 @@ def _fields(extent: Extent, codec: int) -> bytes:
     return FIELDS.pack(extent.offset, extent.length, codec)
 
 
-def _checksum(extent: Extent, codec: int, states: Buffer, plain: Buffer) -> bytes:
-    return xxh3_128((_fields(extent, codec), states, plain))
+def _checksum(fields: bytes, states: Buffer, *, plain: Buffer) -> bytes:
+    return xxh3_128((fields, states, plain))
