@@ -166,8 +166,8 @@ def _emptiness(parameter: Parameter, converted: object, *, is_null: bool) -> str
     """Return what a mandatory parameter refuses: PowerShell takes no null, empty text or empty list for one."""
     if not parameter.mandatory or parameter.may_be_empty:
         return ""
-    if is_null:
-        return "EmptyString" if parameter.type is Type.STRING else "Null"
+    if is_null and parameter.type in {Type.STRINGS, Type.BYTES}:
+        return "Null"
     if converted == "":
         return "EmptyString"
     if converted in ((), b""):
