@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import FormatError
@@ -18,12 +17,10 @@ PAGE = 64 * 1024
 class MemoryFile:
     """A sparse file in memory; pages that were never written cost nothing."""
 
-    def __init__(self, data: bytes = b"") -> None:
+    def __init__(self) -> None:
         self._size = 0
         self._pages: dict[int, bytearray] = {}
         self.closed = False
-        if data:
-            self.write(0, data)
 
     def size(self) -> int:
         return self._size
@@ -126,73 +123,87 @@ class Injected(Exception):
     """The failure that a test asked for."""
 
 
-class FailingFile(MemoryFile):
-    """Fails at the Nth call that changes the file, and at every one after it."""
+class Fuse:
+    """Fails at the Nth changing call on the files that share it, and at every one after it; 0: never."""
 
-    def __init__(self, inner: MemoryFile, *, fail_at: int) -> None:
-        super().__init__()
-        self._size, self._pages = inner._size, inner._pages
-        self.calls = 0
+    def __init__(self, fail_at: int = 0) -> None:
         self.fail_at = fail_at
+        self.calls = 0
 
-    def _count(self) -> None:
+    def burn(self) -> None:
         self.calls += 1
-        if self.calls >= self.fail_at:
+        if 0 < self.fail_at <= self.calls:
             raise Injected(f"call {self.calls}")
 
+    @property
+    def blown(self) -> bool:
+        return 0 < self.fail_at <= self.calls
+
+
+class FailingFile(MemoryFile):
+    """A view of a file in memory whose changing calls burn a fuse; what went through before stays."""
+
+    def __init__(self, inner: MemoryFile, fuse: Fuse) -> None:
+        super().__init__()
+        self.inner = inner
+        self.fuse = fuse
+
+    def size(self) -> int:
+        return self.inner.size()
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self.inner.read_into(offset, buffer)
+
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        self._count()
-        super().write(offset, data)
+        self.fuse.burn()
+        self.inner.write(offset, data)
 
     def resize(self, size: int) -> None:
-        self._count()
-        super().resize(size)
+        self.fuse.burn()
+        self.inner.resize(size)
 
     def flush(self) -> None:
-        self._count()
-        super().flush()
+        self.fuse.burn()
 
 
-@dataclass
 class PowerCutFile(MemoryFile):
-    """Remembers the changes since the last flush; a power cut keeps any of them, in any order, torn at sectors."""
+    """Remembers the changes since the last flush: a power cut keeps any of them, in any order, torn at sectors."""
 
-    durable: MemoryFile
-    pending: list[Callable[[MemoryFile], None]] = field(default_factory=list)
-    flushes: int = 0
-    sector: int = 512  # bytes that are written whole or not at all
+    SECTOR = 512  # bytes that are written whole or not at all
 
-    def __post_init__(self) -> None:
+    def __init__(self, durable: MemoryFile, fuse: Fuse) -> None:
         super().__init__()
-        self._size = self.durable._size
-        self._pages = {number: bytearray(page) for number, page in self.durable._pages.items()}
+        self.durable = durable
+        self.fuse = fuse
+        self.pending: list[Callable[[MemoryFile], None]] = []
+        twin = durable.copy()
+        self._size, self._pages = twin._size, twin._pages
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        self.fuse.burn()
         super().write(offset, data)
-        content = bytes(data)
-        end = offset + len(content)
-        while offset < end:
-            stop = min(end, offset - offset % self.sector + self.sector)
-            part = content[: stop - offset]
-            content = content[stop - offset :]
-            self.pending.append(lambda file, at=offset, part=part: file.write(at, part))
-            offset = stop
+        end, content = offset + len(data), bytes(data)
+        for start in range(offset - offset % self.SECTOR, end, self.SECTOR):
+            first, last = max(start, offset), min(start + self.SECTOR, end)
+            part = content[first - offset : last - offset]
+            self.pending.append(lambda file, first=first, part=part: file.write(first, part))
 
     def resize(self, size: int) -> None:
+        self.fuse.burn()
         super().resize(size)
         self.pending.append(lambda file: file.resize(size))
 
     def flush(self) -> None:
+        self.fuse.burn()
         for change in self.pending:
             change(self.durable)
         self.pending.clear()
-        self.flushes += 1
 
     def cut(self, chance: random.Random) -> MemoryFile:
         """Return what the disk may hold after a power cut now."""
         after = self.durable.copy()
-        keep = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0))
-        kept = [change for change in self.pending if chance.random() < keep]
+        share = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0))
+        kept = [change for change in self.pending if chance.random() < share]
         if chance.random() < 0.5:
             chance.shuffle(kept)
         for change in kept:

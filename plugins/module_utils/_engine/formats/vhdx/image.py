@@ -87,6 +87,7 @@ class Image:
                 reason="dirty_log",
             )
         tables = RegionTableCopies.read(file)
+        _check_places(structures(current.header, tables.table), file)
         items, metadata = read_metadata(file, tables.table.metadata)
         layout = BatLayout.of(metadata)
         length = layout.entry_count * ENTRY_SIZE
@@ -94,8 +95,7 @@ class Image:
             raise FormatError(f"block allocation table needs {length} bytes, its region is shorter")
         bat = Bat.parse(layout, file.read(tables.table.bat.offset, length))
         image = cls(file, current, tables, items=items, bat=bat, metadata=metadata)
-        if problems := list(islice(place_problems(image.used(), file_size=file.size()), PROBLEMS_MAX)):
-            raise FormatError("; ".join(problems), reason="place_invalid")
+        _check_places(image.used(), file)
         return image
 
     @property
@@ -145,9 +145,7 @@ class Image:
 
     def used(self) -> list[Span]:
         """Return every place of the file that holds something: first MiB, log, regions, blocks."""
-        header = self.header
-        fixed = [Span(0, MiB), Span(header.log_offset, header.log_offset + header.log_length)]
-        return fixed + [Span(region.offset, region.end) for region in self.regions.regions] + self.bat.used()
+        return structures(self.header, self.regions) + self.bat.used()
 
     def segments(self, offset: int, length: int) -> Iterator[Segment]:
         """Return the segments that make up a range of the virtual disk, in order, joined where they adjoin."""
@@ -189,6 +187,17 @@ class Image:
             at = place + start - offset if stored else 0
             yield Segment(start, stop - start, Source.DATA if stored else Source.ABSENT, at)
             start = stop
+
+
+def structures(header: Header, table: RegionTable) -> list[Span]:
+    """Return the places of the file that hold no blocks: its first MiB, the log, the regions."""
+    log = Span(header.log_offset, header.log_offset + header.log_length)
+    return [Span(0, MiB), log, *(Span(region.offset, region.end) for region in table.regions)]
+
+
+def _check_places(used: list[Span], file: ByteFile) -> None:
+    if problems := list(islice(place_problems(used, file_size=file.size()), PROBLEMS_MAX)):
+        raise FormatError("; ".join(problems), reason="place_invalid")
 
 
 def place_problems(used: list[Span], *, file_size: int) -> Iterator[str]:
