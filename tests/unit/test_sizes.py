@@ -82,6 +82,8 @@ def test_arguments_are_counted_without_self():
     assert keys("plugins/x.py", "def f(a, b, *, c, d, e, f, g): ...") == []
     assert keys("plugins/x.py", "def f(a, *, b, c, d, e, f, g, h): ...") == ["plugins/x.py f arguments"]
     assert keys("plugins/x.py", "def f(a, b, c): ...") == ["plugins/x.py f positional arguments"]
+    assert keys("plugins/x.py", "def _f(a, b, c): ...") == []
+    assert keys("plugins/x.py", "def _f(a, b, c, d, e, f, g, h): ...") == ["plugins/x.py _f arguments"]
     assert keys("plugins/x.py", "class A:\n    def f(self, a, b): ...") == []
     assert keys("plugins/x.py", "class A:\n    def f(self, a, b, c): ...") == ["plugins/x.py A.f positional arguments"]
     assert keys("plugins/x.py", "class A:\n    @staticmethod\n    def f(a, b): ...") == []
