@@ -70,7 +70,7 @@ class LabMover:
         self._runtime = runtime or Runtime()
         self._access = access
         self._timing = dict(timing or {})
-        self._credentials = authority.issue(name, role="mover")
+        self.credentials = authority.issue(name, role="mover")
         self._manager = authority.issue("manager-lab", role="manager")
         self._process: subprocess.Popen[str] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,9 +127,9 @@ class LabMover:
             "name": self.name,
             "listen": ["127.0.0.1", self.port],
             "tls": {
-                "certificate": see(self._credentials.certificate),
-                "key": see(self._credentials.key),
-                "ca": see(self._credentials.ca),
+                "certificate": see(self.credentials.certificate),
+                "key": see(self.credentials.key),
+                "ca": see(self.credentials.ca),
             },
             "access": [
                 {"host": rule.host, "prefix": rule.prefix, "root": see(rule.root), "access": rule.access}

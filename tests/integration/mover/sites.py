@@ -23,6 +23,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.create import create_image
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation, DiskGeometry, HostPath
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import (
+    LeafState,
     Scope,
     SourceOrder,
     TargetOrder,
@@ -66,8 +67,13 @@ class SourceDisk:
         self.path, self.raw = folder / "disk.vhdx", folder / "disk.raw"
         self.geometry = DiskGeometry(uuid.uuid4(), size, 1 * MiB, 512, 4096, Allocation.DYNAMIC)
         self._random = random.Random(seed)
+        self.forget()
+
+    def forget(self) -> None:
+        """Make the disk anew, empty."""
         with self.raw.open("wb") as raw:
-            raw.truncate(size)
+            raw.truncate(self.geometry.virtual_size)
+        self.path.unlink(missing_ok=True)
         with files.create_file(str(self.path)) as file:
             create_image(file, self.geometry, new_id=uuid.uuid4)
 
@@ -117,6 +123,7 @@ class Site:
     source: LabMover
     target: LabMover
     disk: SourceDisk
+    authority: LabAuthority
     replica_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
     @property
@@ -184,6 +191,25 @@ class Site:
         wait_for(both_ended)
         return found[0]
 
+    def target_status(self, ticket: Ticket) -> TransferStatus:
+        with self.target.client() as client:
+            return client.status(ticket)
+
+    def source_state(self, ticket: Ticket) -> TransferState:
+        with self.source.client() as client:
+            return client.status(ticket).state
+
+    def leaf_state(self) -> LeafState:
+        with self.target.client() as client:
+            return client.inspect((self.leaf_path,))
+
+    def touch_leaf(self) -> None:
+        """Write to the leaf as a started replica would."""
+        chain = Chain.open([files.open_leaf(str(self.leaf))], writable=True, new_id=uuid.uuid4)
+        chain.write(0, b"touched!" * 64)
+        chain.flush()
+        chain.close()
+
     def close(self, ticket: Ticket) -> None:
         for mover in (self.source, self.target):
             with mover.client() as client:
@@ -202,10 +228,20 @@ class Site:
 
     def assert_equal(self) -> None:
         """Compare the replica with the raw truth, by programs and libraries of others."""
+        self.check_image()
+        assert content_of(self.leaf) == self.disk.raw.read_bytes()
+
+    def check_image(self) -> None:
         command = ["qemu-img", "check", "-f", "vhdx", str(self.leaf)]
         check = subprocess.run(command, check=False, capture_output=True, text=True)
         assert check.returncode == 0, check.stdout + check.stderr
-        assert content_of(self.leaf) == self.disk.raw.read_bytes()
+
+    def assert_replica_has(self, extents: Sequence[Extent]) -> None:
+        """Compare extents of a sound replica with the raw truth."""
+        self.check_image()
+        replica, truth = content_of(self.leaf), self.disk.raw.read_bytes()
+        for offset, length in extents:
+            assert replica[offset : offset + length] == truth[offset : offset + length]
 
 
 def content_of(path: Path) -> bytes:
@@ -230,4 +266,4 @@ def make_site(folder: Path, *, timing: dict[str, float] | None = None) -> Site:
     target_access = [Access(TARGET_HOST, TARGET_PREFIX, folder / "target")]
     source = LabMover("proxy-a", folder / "proxy-a", authority=authority, access=source_access, timing=quick)
     target = LabMover("proxy-b", folder / "proxy-b", authority=authority, access=target_access, timing=quick)
-    return Site(folder, source, target, disk)
+    return Site(folder, source, target, disk, authority)

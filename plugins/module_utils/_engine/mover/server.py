@@ -23,6 +23,7 @@ from ..wire.plain import to_plain
 from .functions import MoverFunctions
 
 BACKLOG: Final = 64
+ACCEPT_SECONDS: Final = 0.1  # how long a stop may go unnoticed
 CONNECTIONS_MAX: Final = 256
 EXPIRY_SECONDS: Final = 5.0
 LAST_WORD_SECONDS: Final = 2.0
@@ -42,7 +43,7 @@ class MoverServer:
             self._listener = socket.create_server(functions.config.listen, backlog=BACKLOG)
         except OSError as error:
             raise TransportError(f"cannot listen on {functions.config.listen}: {error}", reason="port_taken") from error
-        self._listener.settimeout(0.5)
+        self._listener.settimeout(ACCEPT_SECONDS)
         self._stopped = threading.Event()
         self._room = threading.Semaphore(CONNECTIONS_MAX)
         self._connections: set[Connection] = set()
