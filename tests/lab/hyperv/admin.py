@@ -159,10 +159,9 @@ class Admin:
             self._host.upkeep.settle(now=self._lab.now())
             return not any(is_merging(machine) for machine in self._lab.state.machines.values())
 
-    def shadow_of(self, checkpoint: str) -> dict[str, str]:
+    def shadow_of(self, checkpoint: str) -> dict[str, Path]:
         """Return local raw files by disk id: the source at the moment of a checkpoint (id or name), also a gone one."""
-        found = self._lab.shadows.of_checkpoint(checkpoint.removeprefix("Microsoft:"))
-        return {disk_id: str(path) for disk_id, path in found.items()}
+        return self._lab.shadows.of_checkpoint(checkpoint.removeprefix("Microsoft:"))
 
     def local_path(self, path: str) -> str:
         """Return where a Windows path lies on the machine that runs the lab; for tests and movers only."""
