@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from ..errors import FormatError, HypervisorError, PeerError, StateError, TrackingLost
@@ -32,15 +32,26 @@ from ..model.contract import EXTENTS_ENCODING
 from ..units import TiB
 from . import hypervisor_rows as rows
 from .hypervisor_refusals import explained
-from .psrp import PsrpHost
 
 _WINDOW: Final = 1 * TiB  # bytes: what is asked of GetVirtualDiskChanges at once
+
+
+class HostFunctions(Protocol):
+    """Calls contract functions of one host: ``psrp.PsrpHost``, or the lab's model without a network between."""
+
+    @property
+    def name(self) -> str: ...
+
+    def call(self, function: str, **parameters: object) -> list[dict[str, Any]]:
+        """Return the rows of a function, checked. Raises HypervisorError with the error id, TransportError."""
+
+    def close(self) -> None: ...
 
 
 class PsrpHypervisor:
     """One Hyper-V host; see ``ports.Hypervisor``. Threads may share it."""
 
-    def __init__(self, host: PsrpHost) -> None:
+    def __init__(self, host: HostFunctions) -> None:
         self._host = host
 
     @property

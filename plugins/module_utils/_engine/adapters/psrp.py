@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final
 
 from ..errors import TransportError
 from ..model.contract import FUNCTIONS
@@ -46,7 +46,7 @@ class PsrpHost:
         """The inventory name of the host."""
         return self.settings.name
 
-    def call(self, function: str, **parameters: object) -> list[dict[str, object]]:
+    def call(self, function: str, **parameters: object) -> list[dict[str, Any]]:
         """Call a function of the contract and return its rows, checked.
 
         Args:

@@ -63,7 +63,7 @@ def _encode_one(parameter: Parameter, value: object, *, where: str) -> Any:
     return list(value) if isinstance(value, list | tuple) else value
 
 
-def decode(function: Function, objects: Iterable[object]) -> list[dict[str, object]]:
+def decode(function: Function, objects: Iterable[object]) -> list[dict[str, Any]]:
     """Return what a call emitted as rows: ``Kind`` and the members of the contract, GUIDs as UUID, lists as tuples.
 
     Members that the contract does not know are left out: a newer host may have more.
@@ -81,14 +81,14 @@ def _properties(function: Function, item: object) -> dict[str, object]:
     return {**generic.adapted_properties, **generic.extended_properties}
 
 
-def _decode_one(function: Function, properties: Mapping[str, object]) -> dict[str, object]:
+def _decode_one(function: Function, properties: Mapping[str, object]) -> dict[str, Any]:
     kind, version = properties.get("Kind"), properties.get("SchemaVersion")
     if version != SCHEMA_VERSION:
         raise _broken(function, f"schema version {version!r}, want {SCHEMA_VERSION}")
     members = function.output.get(kind) if isinstance(kind, str) else None
     if members is None:
         raise _broken(function, f"kind {kind!r} is not one of {', '.join(function.output) or 'none'}")
-    row: dict[str, object] = {"Kind": kind}
+    row: dict[str, Any] = {"Kind": kind}
     for name, type_ in members.items():
         if name not in properties:
             raise _broken(function, f"{kind} has no member {name}")

@@ -1,0 +1,48 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contract functions of a lab host called without a network between: for tests of services that need many calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.psrp_values import encode
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import HypervisorError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.contract import FUNCTIONS
+
+from .wsman.contract_server import ContractServer, HostError, Notice
+
+
+class DirectHost:
+    """Stands in for ``PsrpHost``; ``PsrpHypervisor(DirectHost(...))`` is a Hypervisor port."""
+
+    def __init__(self, name: str, server: ContractServer) -> None:
+        self._name = name
+        self._server = server
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def call(self, function: str, **parameters: object) -> list[dict[str, Any]]:
+        """Check the call as the adapter does, and run it. Raises HypervisorError, RequestError."""
+        encode(FUNCTIONS[function], parameters)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        rows = []
+        try:
+            for row in self._server.dispatch(function, given, user="direct"):
+                if isinstance(row, HostError):
+                    raise row
+                if not isinstance(row, Notice):
+                    rows.append({n: tuple(value) if isinstance(value, list) else value for n, value in row.items()})
+        except HostError as error:
+            raise HypervisorError(
+                f"host {self._name}: {function}: {error.message} ({error.error_id})",
+                function=function,
+                error_id=error.error_id,
+            ) from error
+        return rows
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
