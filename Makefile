@@ -36,7 +36,7 @@ setup:
 .PHONY: test
 test: setup
 	@tools/system_packages.sh
-	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadgroup $(PYTEST_ARGS) tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS) tests/unit tests/contract tests/integration
 
 #: make test-fast  format, types and unit tests: for the work itself
 .PHONY: test-fast
@@ -44,7 +44,7 @@ test-fast: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not soak" -n 2 $(PYTEST_ARGS) tests/unit
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/unit
 
 #: make lint       format, types, ansible-lint, documentation, changelog, archive, ansible-test sanity
 .PHONY: lint
