@@ -73,10 +73,10 @@ class Tracking:
         """
         key = f"{vm_id}/{disk_id}"
         tracker = self._state.trackers.get(key)
+        if tracker is not None and tracker.lost_code:
+            raise lost(tracker.lost_code, "Change tracking information of this disk cannot be used")
         if tracker is None or not tracker.epochs:
             raise lost(NOT_INITIALIZED, "Change tracking is not initialized for this disk")
-        if tracker.lost_code:
-            raise lost(tracker.lost_code, "Change tracking information of this disk cannot be used")
         if rct_id not in tracker.epochs:
             raise lost(UNKNOWN_ID, "The change tracking identifier is not valid")
         first = tracker.epochs.index(rct_id)

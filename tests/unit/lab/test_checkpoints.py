@@ -175,12 +175,16 @@ def test_tracking_is_lost_with_the_point_that_somebody_destroyed(scene):
     assert tracking_error(scene, vm_id, before) == "0xC03A0029"
 
 
-def test_tracking_is_lost_on_order_with_the_code_of_the_order(scene):
+def test_tracking_lost_on_order_answers_with_the_code_of_the_order_then_with_an_unknown_id(scene):
     vm_id = scene.machine()
     before = scene.tracking_point(vm_id, "first")
+    checkpoint = scene.checkpoint(vm_id, "second")
     scene.admin.lose_tracking(vm_id, code=0xC03A0024)
-    scene.host.checkpoints.lab.tracking  # the next checkpoint begins anew: the old id is unknown then
-    assert tracking_error(scene, vm_id, before) == "0xC03A0029"
+    with pytest.raises(HostError) as caught:
+        scene.changes(vm_id, checkpoint, before)
+    assert (caught.value.error_id, caught.value.target) == ("Hvr.TrackingLost", "0xC03A0024")
+    scene.call("Remove-HvrCheckpoint", VmId=vm_id, CheckpointId=checkpoint)
+    assert tracking_error(scene, vm_id, before) == "0xC03A0029", "the next checkpoint begins anew"
 
 
 def test_tracking_is_lost_by_an_edit_while_the_machine_is_off(scene):
