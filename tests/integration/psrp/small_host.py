@@ -53,10 +53,15 @@ class StoppableClock:
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._skipped = 0.0
+        self._last_wait = 0
         self.waits: list[float] = []
 
     def stop(self) -> None:
         self._stop.set()
+
+    def stop_at_wait(self, number: int) -> None:
+        """Stop in the ``number``-th wait that takes any time."""
+        self._last_wait = number
 
     def skip(self, seconds: float) -> None:
         """Let time pass."""
@@ -72,5 +77,7 @@ class StoppableClock:
         if seconds:
             self.waits.append(seconds)
             self.skip(seconds)
+            if len(self.waits) == self._last_wait:
+                self.stop()
         if self._stop.wait(min(seconds, 0.02)):
             raise Cancelled("the test cancelled the work")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,6 +158,27 @@ def test_missing_mechanism_is_a_missing_library(connect: Connect, auth: str) -> 
         pytest.fail("gssapi is installed here: this test needs an environment without it")
     with pytest.raises(LibraryMissing, match=rf"pypsrp\[{auth}\]"):
         connect(auth=auth).call("Get-HvrHost")
+
+
+def test_missing_pypsrp_is_named_when_it_is_needed() -> None:
+    """In another process: here the library has been imported already."""
+    engine = "ansible_collections.opendr.hyperv.plugins.module_utils._engine"
+    program = f"""
+import sys, time
+sys.modules.update(dict.fromkeys(["pypsrp", "requests", "spnego"]))  # None: the import fails
+from {engine}.adapters.psrp import HostConnectionSettings, PsrpHost
+from {engine}.errors import LibraryMissing
+class Clock:
+    now = monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
+settings = HostConnectionSettings(name="hv-a", address="localhost", user="u", password="p", auth="basic")
+try:
+    PsrpHost(settings, clock=Clock()).call("Get-HvrHost")
+except LibraryMissing as error:
+    print(error.reason, error.hint)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == f"pypsrp {sys.executable} -m pip install pypsrp\n"
 
 
 def failure_of(host: PsrpHost) -> EngineError:

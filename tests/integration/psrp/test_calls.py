@@ -207,6 +207,14 @@ def test_cancellation_ends_a_long_call_and_keeps_the_session(
     assert server.shell_count == 1
 
 
+def test_call_after_the_cancellation_is_tidying_up_and_runs(
+    host: PsrpHost, small_host: SmallHost, clock: StoppableClock
+) -> None:
+    clock.stop()
+    assert host.call("Get-HvrHost")[0]["Name"] == "HV-A"
+    assert len(small_host.calls) == 1
+
+
 def test_call_that_takes_too_long_is_stopped(host: PsrpHost, small_host: SmallHost, clock: StoppableClock) -> None:
     with ThreadPoolExecutor(1) as threads:
         call = threads.submit(host.call, "Get-HvrActivity", VmId=VM)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.psrp import (
+    CONNECTIONS_MAX,
     HostConnectionSettings,
     PsrpHost,
 )
@@ -159,9 +162,25 @@ def test_quota_that_stays_exhausted_is_reported(
 
 def test_waiting_for_a_quota_can_be_cancelled(host: PsrpHost, server: WsmanServer, clock: StoppableClock) -> None:
     server.quotas.shells_per_user = 0
-    clock.stop()
+    clock.stop_at_wait(3)
     with pytest.raises(Cancelled):
         host.call("Get-HvrHost")
+    assert clock.waits == [2, 4, 8]
+
+
+def test_all_sessions_lost_at_once_are_replaced(host: PsrpHost, small_host: SmallHost, server: WsmanServer) -> None:
+    with ThreadPoolExecutor(CONNECTIONS_MAX) as threads:
+        calls = [threads.submit(host.call, "Get-HvrActivity", VmId=uuid4()) for _n in range(CONNECTIONS_MAX)]
+        for _running in range(CONNECTIONS_MAX):
+            assert small_host.entered.acquire(timeout=20)
+        small_host.go_on.set()
+        for call in calls:
+            call.result(timeout=30)
+    assert server.shell_count == CONNECTIONS_MAX
+    server.faults.add("Command", FaultKind.LOSE_SHELLS)
+    assert host.call("Get-HvrHost")
+    assert len(small_host.calls) == CONNECTIONS_MAX + 1
+    assert server.shell_count == 1
 
 
 def test_answer_to_another_request_breaks_the_protocol(host: PsrpHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import dataclass
 from typing import Any, Final
 
-from ..errors import TransportError
+from ..errors import Cancelled, TransportError
 from ..model.contract import FUNCTIONS
 from ..ports import Clock
 from .psrp_connection import PsrpConnection, SessionGone
@@ -26,11 +28,43 @@ _QUOTA_PAUSE_SECONDS_MAX: Final = 15.0
 _SLOT_SECONDS: Final = 0.5
 
 
+class _TidyingClock:
+    """The clock of work that was cancelled: waits, and no longer asks whether to stop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.now = clock.now
+        self.monotonic = clock.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def _clock_for_call(clock: Clock) -> Clock:
+    try:
+        clock.sleep(0)
+    except Cancelled:
+        return _TidyingClock(clock)
+    return clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call on its way; ``clock`` cancels it, ``deadline`` is in its monotonic seconds."""
+
+    function: str
+    parameters: dict[str, Any]
+    clock: Clock
+    deadline: float
+
+
 class PsrpHost:
     """A host that many threads may call: at most ``CONNECTIONS_MAX`` calls at once, the others wait.
 
     Sessions are kept and used again, since a new one costs the host seconds. Make one object for each host and account.
     Nothing that may have run is run again: that is the service's decision.
+
+    When the clock says that the work is to stop, calls that run are stopped on the host. A call that begins afterwards
+    is part of the tidying up, and is not.
     """
 
     def __init__(self, settings: HostConnectionSettings, *, clock: Clock) -> None:
@@ -63,11 +97,13 @@ class PsrpHost:
         contract = FUNCTIONS[function]
         encoded = encode(contract, parameters)
         deadline = self._clock.monotonic() + CALL_SECONDS_MAX
-        try:
-            output = self._run(function, encoded, deadline=deadline)
-        except SessionGone:  # it did not run; the second session is new
-            output = self._run(function, encoded, deadline=deadline)
-        return decode(contract, output)
+        call = _Call(function, encoded, _clock_for_call(self._clock), deadline)
+        for _session in range(CONNECTIONS_MAX):
+            try:
+                return decode(contract, self._run(call))
+            except SessionGone:  # it did not run; a host that restarted WinRM has lost all our sessions
+                continue
+        return decode(contract, self._run(call))
 
     def close(self) -> None:
         """End the sessions that nobody uses; those in use end with their call."""
@@ -77,39 +113,40 @@ class PsrpHost:
         for connection in idle:
             connection.close()
 
-    def _run(self, function: str, parameters: dict[str, object], *, deadline: float) -> list[object]:
-        connection = self._borrow(deadline)
+    def _run(self, call: _Call) -> list[object]:
+        connection = self._borrow(call)
         try:
-            return connection.run(function, parameters, deadline=deadline)
+            return connection.run(call.function, call.parameters, deadline=call.deadline)
         finally:
             self._give_back(connection)
 
-    def _borrow(self, deadline: float) -> PsrpConnection:
+    def _borrow(self, call: _Call) -> PsrpConnection:
         while not self._slots.acquire(timeout=_SLOT_SECONDS):
-            self._clock.sleep(0)  # raises Cancelled
-            if self._clock.monotonic() > deadline:
+            call.clock.sleep(0)  # raises Cancelled
+            if call.clock.monotonic() > call.deadline:
                 raise TransportError(f"{self.settings.where}: no session became free in time", reason="timeout")
         try:
-            return self._find_or_open(deadline)
+            return self._find_or_open(call)
         except BaseException:
             self._slots.release()
             raise
 
-    def _find_or_open(self, deadline: float) -> PsrpConnection:
+    def _find_or_open(self, call: _Call) -> PsrpConnection:
         """Return a session that works; while the host's quota is used up, wait for it, or for one of ours."""
         pause = _QUOTA_PAUSE_SECONDS
-        give_up = min(deadline, self._clock.monotonic() + _QUOTA_SECONDS_MAX)
+        give_up = min(call.deadline, call.clock.monotonic() + _QUOTA_SECONDS_MAX)
         while True:
             while (connection := self._pop_idle()) is not None:
+                connection.clock = call.clock
                 if connection.is_alive():
                     return connection
                 connection.close()
             try:
-                return PsrpConnection(self.settings, clock=self._clock)
+                return PsrpConnection(self.settings, clock=call.clock)
             except TransportError as error:
-                if error.reason != "quota_reached" or self._clock.monotonic() + pause > give_up:
+                if error.reason != "quota_reached" or call.clock.monotonic() + pause > give_up:
                     raise
-            self._clock.sleep(pause)
+            call.clock.sleep(pause)
             pause = min(2 * pause, _QUOTA_PAUSE_SECONDS_MAX)
 
     def _pop_idle(self) -> PsrpConnection | None:

@@ -46,14 +46,17 @@ class SessionGone(TransportError):
 
 
 class PsrpConnection:
-    """An open session. After any error but a refusal of the function, it is no longer ``usable``."""
+    """An open session. After any error but a refusal of the function, it is no longer ``usable``.
+
+    ``clock`` is that of the call which has the session now; its ``sleep`` cancels the call.
+    """
 
     def __init__(self, settings: HostConnectionSettings, *, clock: Clock) -> None:
         """Open the session. Raises TransportError, RequestError for a setting, LibraryMissing."""
         need(pypsrp, "pypsrp")
         settings.check_files()
         self._settings = settings
-        self._clock = clock
+        self.clock = clock
         self.usable = True
         try:
             self._wsman = pypsrp_wsman.WSMan(**settings.wsman_arguments())
@@ -70,7 +73,7 @@ class PsrpConnection:
 
     def is_alive(self) -> bool:
         """Tell whether the session can take a command; asks the host only after a pause."""
-        if self.usable and self._clock.monotonic() - self._used_at > _CHECK_AFTER_SECONDS:
+        if self.usable and self.clock.monotonic() - self._used_at > _CHECK_AFTER_SECONDS:
             try:
                 self.usable = bool(self._pool.is_alive(timeout=_CHECK_SECONDS))
             except foreign_errors():
@@ -129,8 +132,8 @@ class PsrpConnection:
                 raise translate(error, self._settings) from error
 
     def _may_go_on(self, function: str, deadline: float) -> None:
-        self._clock.sleep(0)  # raises Cancelled
-        if self._clock.monotonic() > deadline:
+        self.clock.sleep(0)  # raises Cancelled
+        if self.clock.monotonic() > deadline:
             raise TransportError(
                 f"{self._settings.where}: {function} did not end in time and was stopped", reason="timeout"
             )
@@ -151,7 +154,7 @@ class PsrpConnection:
         except foreign_errors():
             return
         self.usable = True
-        self._used_at = self._clock.monotonic()
+        self._used_at = self.clock.monotonic()
 
     def _result(self, pipeline: Any, function: str) -> list[object]:
         states = pypsrp_objects.PSInvocationState
@@ -180,7 +183,7 @@ class PsrpConnection:
                 repeatable = is_busy(error) or (lost and receive)
                 if not repeatable or attempt >= self._settings.reconnection_retries:
                     raise
-            self._clock.sleep(min(_PAUSE_SECONDS_MAX, self._settings.reconnection_backoff * 2**attempt))
+            self.clock.sleep(min(_PAUSE_SECONDS_MAX, self._settings.reconnection_backoff * 2**attempt))
             attempt += 1
 
     def _forget_connection(self) -> None:
