@@ -14,14 +14,13 @@ from .errors import EngineError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; return 0, or 1 after an error that was printed."""
+    """Run a subcommand and return its exit code, 1 after an error that was printed."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options))
     except EngineError as error:
         print(f"{error.code}: {error}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,13 +29,22 @@ def _parser() -> argparse.ArgumentParser:
     mover = commands.add_parser("mover", help="read source disks and write target disks")
     mover.add_argument("--config", required=True, metavar="FILE", help="JSON file, see docs/design/mover_protocol.md")
     mover.set_defaults(run=_run_mover)
+    session = commands.add_parser("session", help="run one job session; reads its topology from standard input")
+    session.set_defaults(run=_run_session)
     return parser
 
 
-def _run_mover(options: argparse.Namespace) -> None:
+def _run_mover(options: argparse.Namespace) -> int:
     from .mover.daemon import run
 
     run(options.config)
+    return 0
+
+
+def _run_session(_options: argparse.Namespace) -> int:
+    from .worker import run
+
+    return run()
 
 
 if __name__ == "__main__":

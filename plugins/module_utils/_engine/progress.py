@@ -21,8 +21,8 @@ from .units import GiB, KiB, MiB, TiB
 class Phase(Enum):
     """Steps of a machine task, in order."""
 
-    LEASE = "lease"
     INSPECT = "inspect"
+    LEASE = "lease"
     CHECKPOINT = "checkpoint"
     PREPARE = "prepare"
     TRANSFER = "transfer"

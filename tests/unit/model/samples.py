@@ -25,6 +25,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import (
     FORMAT,
+    Content,
     Cycle,
     ErrorNote,
     Lease,
@@ -60,9 +61,9 @@ def frozen(disk_id: UUID = DISK, *, slot: Slot = SLOT, size: int = 64 * MiB) -> 
     return FrozenDisk(slot, SOURCE_CHAIN, geometry(disk_id, size))
 
 
-def replica_disk(disk_id: UUID = DISK, *, slot: Slot = SLOT, trusted: bool = True) -> ReplicaDisk:
+def replica_disk(disk_id: UUID = DISK, *, slot: Slot = SLOT, content: Content = Content.RESTORE_POINT) -> ReplicaDisk:
     return ReplicaDisk(
-        geometry(disk_id), slot, "D:\\R\\web\\disk.vhdx", "D:\\R\\web\\disk_1.avhdx", GUID, trusted, SOURCE_CHAIN
+        geometry(disk_id), slot, "D:\\R\\web\\disk.vhdx", "D:\\R\\web\\disk_1.avhdx", GUID, content, SOURCE_CHAIN
     )
 
 

@@ -7,25 +7,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import AttachedDisk, DiskKind, Slot
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.configuration import (
     plan_configuration,
     wanted_hardware,
 )
-from ansible_collections.opendr.hyperv.tests.unit.model.samples import config, hardware, nic
+from ansible_collections.opendr.hyperv.tests.unit.model.samples import config, geometry, hardware, nic
 
 
 def test_switch_is_mapped_by_the_job_then_by_name_then_left_open():
-    source = hardware(nic("a", switch="LAN"), nic("b", switch="same"), nic("c", switch="lost"), nic("d", switch=""))
+    source = config(nic("a", switch="LAN"), nic("b", switch="same"), nic("c", switch="lost"), nic("d", switch=""))
     wanted = wanted_hardware(source, switches={"LAN": "DR-LAN"}, available=["DR-LAN", "same"])
     assert [item.switch_name for item in wanted.hardware.nics] == ["DR-LAN", "same", "", ""]
     assert wanted.unmapped == ("lost",)
 
 
 def test_addresses_become_static_and_names_unique():
-    source = hardware(nic("Network Adapter", mac="00155d00000a", static=False), nic("Network Adapter"))
+    source = config(nic("Network Adapter", mac="00155d00000a", static=False), nic("Network Adapter"))
     nics = wanted_hardware(source, switches={}, available=[]).hardware.nics
     assert [item.name for item in nics] == ["Network Adapter", "Network Adapter (2)"]
     assert (nics[0].mac_address, nics[0].mac_is_static) == ("00155D00000A", True)
+
+
+def test_boot_order_keeps_the_devices_that_the_replica_has():
+    source = config(nic("LAN"))
+    firmware = replace(source.hardware.firmware, boot_order=("DVD", "SCSI 0:0", "Nic:LAN", "Nic:LAN"))
+    disk = AttachedDisk(Slot("SCSI", 0, 0), "C:\\x.vhdx", DiskKind.VHDX, geometry())
+    source = replace(source, hardware=replace(source.hardware, firmware=firmware), disks=(disk,))
+    wanted = wanted_hardware(source, switches={}, available=[]).hardware
+    assert wanted.firmware.boot_order == ("SCSI 0:0", "Nic:LAN")
+    old = replace(source, machine=replace(source.machine, generation=1))
+    assert wanted_hardware(old, switches={}, available=[]).hardware.firmware == firmware
 
 
 def test_equal_configuration_needs_no_call():

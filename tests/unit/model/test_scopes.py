@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Slot
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import Content
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.scopes import (
     Evidence,
     Fate,
     Reason,
+    content_during,
     decide,
     fate_of,
     for_new_image,
@@ -32,7 +35,7 @@ def test_disk_without_any_doubt_sends_its_changes():
 
 
 DOUBTS = [
-    (replica_disk(trusted=False), SOUND, Reason.UNFINISHED_COPY),
+    (replica_disk(content=Content.UNKNOWN), SOUND, Reason.UNFINISHED_COPY),
     (replica_disk(), replace(SOUND, leaf_untouched=False), Reason.LEAF_TOUCHED),
     (replica_disk(), replace(SOUND, version_tracked=False), Reason.VERSION_NOT_TRACKED),
     (replica_disk(), replace(SOUND, rct_id=None), Reason.NO_TRACKING_POINT),
@@ -46,6 +49,16 @@ DOUBTS = [
 def test_any_doubt_leads_to_a_compare_that_names_it(disk, evidence, reason):
     decision = decide(disk, frozen(), evidence=evidence)
     assert (decision.scope, decision.reason) == (Scope.COMPARE, reason)
+
+
+def test_changes_of_an_unfinished_cycle_are_sent_again():
+    assert decide(replica_disk(content=Content.CHANGES), frozen(), evidence=SOUND).scope is Scope.CHANGED
+
+
+@pytest.mark.parametrize(("before", "scope"), list(itertools.product(Content, Scope)))
+def test_only_changes_onto_something_known_can_be_sent_again(before, scope):
+    known = before is not Content.UNKNOWN and scope is Scope.CHANGED
+    assert content_during(before, scope) is (Content.CHANGES if known else Content.UNKNOWN)
 
 
 @pytest.mark.parametrize(

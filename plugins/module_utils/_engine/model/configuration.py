@@ -30,21 +30,29 @@ class ConfigurationPlan:
     changes: tuple[str, ...]
 
 
-def wanted_hardware(source: Hardware, *, switches: Mapping[str, str], available: Collection[str]) -> WantedHardware:
-    """Translate the source's hardware to the target host.
+def wanted_hardware(
+    source: MachineConfig, *, switches: Mapping[str, str], available: Collection[str]
+) -> WantedHardware:
+    """Translate a machine's hardware to the target host.
 
     A switch is mapped by the job, else taken by name when the target has one of that name, else the adapter stays
     unconnected. Addresses become static: a dynamic one could change on another host. Adapters get unique names, since a
-    replica's adapters are found by name.
+    replica's adapters are found by name. The boot order of generation 2 keeps the devices that a replica has.
     """
-    names = unique_names([nic.name for nic in source.nics])
+    hardware = source.hardware
+    names = unique_names([nic.name for nic in hardware.nics])
     nics, unmapped = [], []
-    for nic, name in zip(source.nics, names, strict=True):
+    for nic, name in zip(hardware.nics, names, strict=True):
         switch = switches.get(nic.switch_name, nic.switch_name if nic.switch_name in available else "")
         if nic.switch_name and not switch:
             unmapped.append(nic.switch_name)
         nics.append(Nic("", name, nic.mac_address.upper(), True, switch, nic.vlan_id))
-    return WantedHardware(replace(source, nics=tuple(nics)), tuple(dict.fromkeys(unmapped)))
+    firmware = hardware.firmware
+    if source.machine.generation == 2:
+        there = {*(str(disk.slot) for disk in source.disks), *(f"Nic:{name}" for name in names)}
+        order = [device for device in dict.fromkeys(firmware.boot_order) if device in there]
+        firmware = replace(firmware, boot_order=tuple(order))
+    return WantedHardware(replace(hardware, nics=tuple(nics), firmware=firmware), tuple(dict.fromkeys(unmapped)))
 
 
 def unique_names(names: list[str]) -> list[str]:

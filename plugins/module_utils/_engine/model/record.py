@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 from uuid import UUID
 
@@ -66,13 +67,22 @@ class TrackingPoint:
     rct_ids: dict[UUID, str]  # by disk id
 
 
+class Content(Enum):
+    """What the leaf of a disk holds, as far as sessions know."""
+
+    EMPTY = "empty"  # the image is new, no cycle has written to it
+    RESTORE_POINT = "restore_point"  # the newest restore point
+    CHANGES = "changes"  # that, and some of what changed on the source since then
+    UNKNOWN = "unknown"  # a first copy or a compare began
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaDisk:
     """A disk of the replica.
 
     ``leaf`` and ``data_write_guid`` are its fingerprint: another path or GUID on the host means that somebody touched
-    it; a GUID of None means that nobody knows. ``trusted`` tells that the leaf holds the newest restore point plus, at
-    most, changes that tracking lists. ``source_chain`` is the frozen chain of the last cycle, leaf first.
+    it; a GUID of None means that nobody can vouch for it. ``source_chain`` is the frozen chain of the last cycle that
+    ended in a restore point, leaf first.
     """
 
     geometry: DiskGeometry
@@ -80,7 +90,7 @@ class ReplicaDisk:
     base: str
     leaf: str
     data_write_guid: UUID | None
-    trusted: bool
+    content: Content
     source_chain: tuple[str, ...]
 
     @property

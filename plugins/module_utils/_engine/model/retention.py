@@ -41,3 +41,8 @@ def forget_unused(record: ReplicaRecord) -> ReplicaRecord:
     """Drop retired disks whose files ``unused_files`` listed."""
     living = {point.point_id for point in record.restore_points} | set(record.removing)
     return replace(record, retired=tuple(disk for disk in record.retired if living & set(disk.restore_points)))
+
+
+def newest_source_time(points: Sequence[Point]) -> float | None:
+    """Return the moment that the newest restore point shows."""
+    return points[-1].source_time if points else None

@@ -16,12 +16,13 @@ from enum import Enum
 
 from ..machines import FrozenDisk
 from ..transfers import Scope
-from .record import ReplicaDisk
+from .record import Content, ReplicaDisk
 
 
 class Reason(Enum):
     """Why a scope was chosen; the words are part of the result."""
 
+    RESUMED = "resumed"
     FIRST_COPY = "first_copy"
     DISK_REPLACED = "disk_replaced"
     DISK_RESIZED = "disk_resized"
@@ -54,7 +55,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known when a cycle is about to begin, for one disk whose image exists."""
+    """What is known when a cycle is about to begin, for one disk whose image was there before."""
 
     leaf_untouched: bool
     version_tracked: bool
@@ -79,9 +80,9 @@ def for_new_image(fate: Fate) -> Decision:
 
 
 def decide(disk: ReplicaDisk, frozen: FrozenDisk, *, evidence: Evidence) -> Decision:
-    """Choose for a disk whose image exists; the first doubt names the reason."""
+    """Choose for a disk whose image was there before; the first doubt names the reason."""
     doubts = (
-        (not disk.trusted, Reason.UNFINISHED_COPY),
+        (disk.content is Content.UNKNOWN, Reason.UNFINISHED_COPY),
         (not evidence.leaf_untouched, Reason.LEAF_TOUCHED),
         (not evidence.version_tracked, Reason.VERSION_NOT_TRACKED),
         (evidence.rct_id is None, Reason.NO_TRACKING_POINT),
@@ -90,6 +91,11 @@ def decide(disk: ReplicaDisk, frozen: FrozenDisk, *, evidence: Evidence) -> Deci
     )
     reason = next((reason for doubtful, reason in doubts if doubtful), None)
     return Decision(Scope.CHANGED, Reason.TRACKED) if reason is None else Decision(Scope.COMPARE, reason)
+
+
+def content_during(before: Content, scope: Scope) -> Content:
+    """Return what a leaf may hold from the moment a transfer into it begins."""
+    return Content.CHANGES if scope is Scope.CHANGED and before is not Content.UNKNOWN else Content.UNKNOWN
 
 
 def stands_on(chain: Sequence[str], earlier: Sequence[str]) -> bool:

@@ -1,0 +1,55 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""Time and threads of this machine, as ports."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from ..errors import Cancelled
+
+
+class SystemClock:
+    """See ``ports.Clock``; nothing stops it."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class StoppableClock(SystemClock):
+    """A clock whose ``sleep`` ends with Cancelled once ``stop`` was called; any thread may call either."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def sleep(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise Cancelled("the session was cancelled", hint="run the job again to go on", reason="cancelled")
+
+
+class ThreadExecutor:
+    """See ``ports.Executor``."""
+
+    def run(self, tasks: Sequence[Callable[[], None]], *, limit: int) -> None:
+        with ThreadPoolExecutor(max_workers=max(1, limit), thread_name_prefix="machine") as pool:
+            futures = [pool.submit(task) for task in tasks]
+        for future in futures:
+            future.result()

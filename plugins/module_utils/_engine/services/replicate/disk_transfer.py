@@ -1,0 +1,229 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The transfer of one disk between two movers, watched and held through lost connections.
+
+The movers reconnect to each other by themselves. What this adds: a mover that was restarted knows nothing of its
+transfers, so they are opened again, and go on where the journal beside the leaf says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from ...errors import EngineError, FormatError, PeerError, StateError, TransportError
+from ...extents import Extent
+from ...machines import HostPath, Slot
+from ...model.bottleneck import bottleneck, busy_by_part
+from ...model.scopes import Decision
+from ...ports import Mover
+from ...progress import Amount
+from ...reports import DiskReport, Outcome, Traffic
+from ...transfers import Scope, SourceOrder, TargetOrder, Ticket, TransferState, TransferStatus
+from ...wire.failures import error_from_plain
+from .leaves import LeafUnclean
+from .work import Work
+
+UNKNOWN: frozenset[str] = frozenset({"transfer_unknown", "ticket_refused", "ticket_expired"})
+RATE_WEIGHT = 0.3  # of the newest measurement in the smoothed rate
+
+
+@dataclass(frozen=True, slots=True)
+class DiskOrder:
+    """What to send of a disk, from which frozen chain into which leaf (both leaf first)."""
+
+    disk_id: UUID
+    slot: Slot
+    size: int  # bytes
+    decision: Decision
+    extents: tuple[Extent, ...]
+    source_chain: tuple[HostPath, ...]
+    target_chain: tuple[HostPath, ...]
+    data_write_guid: UUID | None
+
+
+class LeafTouched(Exception):
+    """No journal explains what a leaf holds: it has to be compared."""
+
+    def __init__(self, disk_id: UUID) -> None:
+        super().__init__(str(disk_id))
+        self.disk_id = disk_id
+
+
+class DiskTransfer:
+    """One disk under way."""
+
+    def __init__(self, work: Work, order: DiskOrder) -> None:
+        self._work = work
+        self._order = order
+        self._source: Mover = work.source_movers.serving(order.source_chain)
+        self._target: Mover = work.target_movers.serving(order.target_chain)
+        self._ticket: Ticket | None = None
+        self._started_at = self._alive_at = self._seen_at = work.site.clock.monotonic()
+        self._before = Traffic()  # of earlier attempts
+        self._status = TransferStatus(TransferState.WAITING)
+        self._amount = Amount()
+        self._retry_at: float | None = None
+        self._peer_errors = 0
+        self._parts: dict[str, float] = {}
+        self.report: DiskReport | None = None
+        self.data_write_guid: UUID | None = None
+
+    @property
+    def disk_id(self) -> UUID:
+        return self._order.disk_id
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Busy seconds of each part of the data path."""
+        return self._parts
+
+    def start(self) -> None:
+        """Open both sides. Raises LeafUnclean, LeafTouched, or what a mover refuses."""
+        site, order, record = self._work.site, self._order, self._work.record
+        ticket = Ticket(
+            secret=site.new_secret(),
+            source_mover=self._source.name,
+            target_mover=self._target.name,
+            replica_id=record.replica_id,
+            disk_id=order.disk_id,
+            cycle_id=str(self._work.pending.cycle_id),
+            epoch=record.epoch,
+            expires_at=site.clock.now() + site.limits.ticket_seconds,
+        )
+        self._ticket = ticket
+        self._open_leaf(TargetOrder(ticket, order.target_chain, order.data_write_guid))
+        self._status = self._source.start_source(
+            SourceOrder(
+                ticket=ticket,
+                chain=order.source_chain,
+                scope=order.decision.scope,
+                extents=order.extents,
+                unit=self._work.job.block_size,
+                compression=self._work.job.compression.level,
+                target_address=self._target.data_address,
+            )
+        )
+
+    def _open_leaf(self, target_order: TargetOrder) -> None:
+        try:
+            self._target.open_target(target_order)
+        except FormatError as error:
+            raise LeafUnclean(self.disk_id, error) from error
+        except StateError as error:
+            if error.reason != "leaf_touched":
+                raise
+            raise LeafTouched(self.disk_id) from error
+
+    def poll(self) -> bool:
+        """Look how far it is; True when all is durable at the target. Raises what ended it for good."""
+        clock = self._work.site.clock
+        if self._retry_at is not None and clock.monotonic() < self._retry_at:
+            return False
+        try:
+            if self._retry_at is not None:
+                self._reopen()
+            return self._look()
+        except EngineError as error:
+            if not self._may_retry(error):
+                raise
+            self._retry_at = clock.monotonic() + self._work.site.limits.reconnect_seconds
+            self._work.reporter.warn(f"disk {self._order.slot}: {error.message}; trying again")
+            return False
+
+    def _look(self) -> bool:
+        source, target = self._source.status(self._known), self._target.status(self._known)
+        self._note(source)
+        for status in (source, target):
+            if status.state in (TransferState.FAILED, TransferState.CANCELLED):
+                raise error_from_plain(status.error)
+        if source.state is not TransferState.DONE or target.state is not TransferState.DONE:
+            return False
+        self._finish(source, target)
+        return True
+
+    @property
+    def _known(self) -> Ticket:
+        if self._ticket is None:
+            raise StateError("the transfer was not started", reason="transfer_unknown")
+        return self._ticket
+
+    def _note(self, status: TransferStatus) -> None:
+        """Measure the rate and pass the progress on."""
+        now = self._work.site.clock.monotonic()
+        done, seconds = status.processed - self._amount.processed, now - self._seen_at
+        rate = self._amount.rate
+        if seconds > 0:
+            newest = max(0, done) / seconds
+            rate = int(newest if not rate else rate + RATE_WEIGHT * (newest - rate))
+        if done > 0:
+            self._alive_at = now
+        self._seen_at, self._status = now, status
+        self._amount = Amount(status.total, status.processed, self._before.sent + status.sent, rate)
+        self._work.reporter.disk(self.disk_id, outcome=Outcome.RUNNING, amount=self._amount)
+
+    def _may_retry(self, error: EngineError) -> bool:
+        clock, limits = self._work.site.clock, self._work.site.limits
+        if clock.monotonic() - self._alive_at > limits.reconnect_limit_seconds:
+            return False
+        if isinstance(error, PeerError):
+            self._peer_errors += 1
+            return self._peer_errors == 1
+        return (isinstance(error, TransportError) and error.retryable) or (
+            isinstance(error, StateError) and error.reason in UNKNOWN
+        )
+
+    def _reopen(self) -> None:
+        """Begin again with a new ticket; what is durable of the cycle is not sent again."""
+        self.close()
+        self._before += self._traffic(self._status)
+        self._status = TransferStatus(TransferState.WAITING)
+        self.start()
+        self._retry_at = None
+
+    def _finish(self, source: TransferStatus, target: TransferStatus) -> None:
+        seconds = self._work.site.clock.monotonic() - self._started_at
+        self._parts = busy_by_part(source, target)
+        order, traffic = self._order, self._before + self._traffic(source)
+        self.data_write_guid = target.leaf.data_write_guid if target.leaf is not None else None
+        self.report = DiskReport(
+            slot=str(order.slot),
+            disk_id=order.disk_id,
+            scope=order.decision.scope.value,
+            reason=order.decision.reason.value,
+            traffic=Traffic(order.size, source.total, traffic.read, traffic.sent, traffic.zero, traffic.same),
+            seconds=seconds,
+            bottleneck=bottleneck(self._parts),
+        )
+        self._work.reporter.disk(self.disk_id, outcome=Outcome.DONE, amount=self._amount)
+        self.close()
+
+    @staticmethod
+    def _traffic(status: TransferStatus) -> Traffic:
+        return Traffic(read=status.read, sent=status.sent, zero=status.zero, same=status.same)
+
+    def close(self) -> None:
+        """Release both sides; a mover that is not reached lets go by itself when the ticket ends or an epoch passes."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is None:
+            return
+        for mover in (self._source, self._target):
+            try:
+                mover.close_transfer(ticket)
+            except EngineError:
+                pass  # said in the comment above; the error that led here is the one to tell
+
+
+def whole_disk(size: int) -> tuple[Extent, ...]:
+    """Return the extents of a comparison."""
+    return (Extent(0, size),)
+
+
+def covers(scope: Scope, changed: Sequence[Extent], *, size: int) -> tuple[Extent, ...]:
+    """Return the extents of an order."""
+    if scope is Scope.ALLOCATED:
+        return ()
+    return tuple(changed) if scope is Scope.CHANGED else whole_disk(size)

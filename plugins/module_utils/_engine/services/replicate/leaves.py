@@ -1,0 +1,138 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The leaves of a replica: did anybody touch them, what is their fingerprint, how to get clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from uuid import UUID
+
+from ...errors import FormatError, HypervisorError, StateError
+from ...machines import HostPath, Leaf
+from ...model.record import Content, ReplicaDisk
+from ...transfers import LeafState
+from .work import Work
+
+
+class LeafUnclean(Exception):
+    """A leaf's structure is damaged: only a fresh one can be written to."""
+
+    def __init__(self, disk_id: UUID, error: FormatError) -> None:
+        super().__init__(str(error))
+        self.disk_id = disk_id
+        self.error = error
+
+
+def chain_of(work: Work, leaf: str) -> tuple[HostPath, ...]:
+    """Return the chain of a replica's leaf, leaf first."""
+    return tuple(work.on_target(path) for path in work.target.chain(leaf))
+
+
+def inspect(work: Work, disk: ReplicaDisk) -> LeafState:
+    """Check a leaf's chain through the target mover."""
+    chain = chain_of(work, disk.leaf)
+    return work.target_movers.serving(chain).inspect(chain)
+
+
+def untouched_disks(work: Work) -> frozenset[UUID]:
+    """Return the disks whose leaf is the one that the record knows, and adopt the path of each that is not.
+
+    A leaf that a dead session wrote to is known by its path only; whether its journal explains it, the mover tells when
+    it opens it. Raises LeafUnclean.
+    """
+    same_tree = _is_known_tree(work)
+    found = {leaf.disk_id: leaf for leaf in work.target.leaves(work.replica_vm_id)}
+    untouched, disks = set(), []
+    for disk in work.record.disks:
+        leaf = found.get(disk.disk_id)
+        same_place = leaf is None or leaf.path.lower() == disk.leaf.lower()
+        disks.append(disk if leaf is None or same_place else replace(disk, leaf=leaf.path))
+        if same_place and same_tree and _same_content(work, disk):
+            untouched.add(disk.disk_id)
+    work.store.save(replace(work.record, disks=tuple(disks)))
+    return frozenset(untouched)
+
+
+def _is_known_tree(work: Work) -> bool:
+    """Tell whether the restore points are those of the record, but for some that were being removed."""
+    now, known = set(current_tree(work)), set(work.record.tree)
+    return now <= known and known - now <= set(work.record.removing)
+
+
+def _same_content(work: Work, disk: ReplicaDisk) -> bool:
+    if disk.content is not Content.RESTORE_POINT:
+        return True
+    try:
+        found = inspect(work, disk)
+    except FormatError as error:
+        raise LeafUnclean(disk.disk_id, error) from error
+    return found.data_write_guid == disk.data_write_guid
+
+
+def current_tree(work: Work) -> tuple[UUID, ...]:
+    """Return the ids of all restore points on the host, sorted."""
+    return tuple(sorted(point.restore_point_id for point in work.target.restore_points(work.replica_vm_id)))
+
+
+def fingerprints(work: Work, *, of: Iterable[UUID]) -> tuple[ReplicaDisk, ...]:
+    """Return all disks of the record; those named get the path and DataWriteGuid that they have now."""
+    wanted = set(of)
+    found = {leaf.disk_id: leaf for leaf in work.target.leaves(work.replica_vm_id)}
+    return tuple(
+        _fingerprint(work, disk, leaf=found.get(disk.disk_id)) if disk.disk_id in wanted else disk
+        for disk in work.record.disks
+    )
+
+
+def _fingerprint(work: Work, disk: ReplicaDisk, *, leaf: Leaf | None) -> ReplicaDisk:
+    if leaf is None:
+        raise StateError(
+            f"replica {work.record.target.name} has lost its disk {disk.slot}",
+            hint="attach it again, or let the next session do it",
+            reason="replica_damaged",
+        )
+    moved = replace(disk, leaf=leaf.path)
+    return replace(moved, data_write_guid=inspect(work, moved).data_write_guid)
+
+
+def fresh_leaves(work: Work, problem: LeafUnclean) -> None:
+    """Throw damaged leaves away: apply the newest restore point, or make the images anew when there is none.
+
+    Nothing is lost: a leaf holds only what no restore point has yet, and the source has it still.
+    """
+    newest = work.record.newest
+    work.reporter.warn(f"a leaf is damaged and is replaced by a fresh one: {problem.error.message}")
+    if newest is not None:
+        work.target.apply_restore_point(work.record.fence, work.replica_vm_id, restore_point_id=newest.point_id)
+        if not work.wait_idle(work.target, work.replica_vm_id, seconds=work.site.limits.settle_seconds):
+            raise settling(work)
+    kept = set(newest.disk_ids) if newest is not None else set()
+    for disk in work.record.disks:
+        if disk.disk_id not in kept:
+            remake(work, disk)
+    disks = fingerprints(work, of=[disk.disk_id for disk in work.record.disks if disk.disk_id in kept])
+    disks = tuple(replace(disk, content=Content.RESTORE_POINT) if disk.disk_id in kept else disk for disk in disks)
+    work.store.save(replace(work.record, disks=disks, tree=current_tree(work)))
+
+
+def remake(work: Work, disk: ReplicaDisk) -> None:
+    """Let go of an image that no restore point has, so that the next step makes it anew."""
+    attached = [leaf for leaf in work.target.leaves(work.replica_vm_id) if leaf.disk_id == disk.disk_id]
+    for leaf in attached:
+        work.target.detach_disk(work.record.fence, work.replica_vm_id, slot=leaf.slot)
+    work.target.remove_file(work.record.fence, disk.base)
+    empty = replace(disk, leaf=disk.base, data_write_guid=None, content=Content.EMPTY)
+    disks = tuple(empty if item.disk_id == disk.disk_id else item for item in work.record.disks)
+    work.store.save(replace(work.record, disks=disks))
+
+
+def settling(work: Work) -> HypervisorError:
+    """Build the error for a replica whose checkpoints do not come to rest."""
+    return HypervisorError(
+        f"replica {work.record.target.name}: checkpoints do not settle on {work.job.target_host}",
+        hint="look into the event log of the host: a merge may lack space, or another program holds a file",
+        reason="not_settled",
+    )

@@ -1,0 +1,255 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""One machine of a job session, from the first look at the source to the release of the replica.
+
+The order of steps, and what a restart does in each, is the table of docs/design/session.md.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from uuid import UUID
+
+from ...errors import Cancelled, EngineError, StateError
+from ...jobs import JobSpec
+from ...machines import HostPath, VirtualMachine
+from ...model.inspection import require_replicable, require_version_at
+from ...model.lease import new_lease
+from ...model.record import ErrorNote, ReplicaRecord
+from ...model.replica_state import Move, ReplicaState, after_move
+from ...ports import Hypervisor
+from ...progress import Phase
+from ...reports import MachineReport, Outcome, PointReport
+from .movers import Movers
+from .records import FoundRecords, RecordStore, find_records, new_record
+from .recovery import recover
+from .refusals import in_terms_of_the_job
+from .reporting import Reporter, bug
+from .settle import convert, make_restore_point, retain, tidy
+from .site import Site
+from .source import adopt, find_machine, freeze, let_go, require_source_space
+from .transfer import replicate_disks, require_space_for_images
+from .work import Work
+
+KNOWN_NAMES_MAX = 8
+
+
+class MachineTask:
+    """Replicates one machine; ``run`` raises nothing."""
+
+    def __init__(self, site: Site, job: JobSpec, *, session_id: UUID, name: str) -> None:
+        self._site = site
+        self._job = job
+        self._session_id = session_id
+        self._name = name
+        self._reporter = Reporter(site.journal, name)
+        self._work: Work | None = None
+
+    def run(self) -> MachineReport:
+        """Do it all; the report says how it ended."""
+        started_at = self._site.clock.monotonic()
+        error: EngineError | None = None
+        try:
+            with ExitStack() as stack:
+                self._replicate(stack)
+        except EngineError as refusal:
+            error = in_terms_of_the_job(refusal, self._job)
+        except Exception as failure:  # noqa: BLE001 - the outer loop of a task: told, not lost
+            error = bug(failure)
+        outcome = _outcome_of(error)
+        if error is not None:
+            self._reporter.fail(error, outcome=outcome)
+        else:
+            self._reporter.set(outcome=outcome)
+        return self._report(outcome, error, seconds=self._site.clock.monotonic() - started_at)
+
+    def _replicate(self, stack: ExitStack) -> None:
+        site, job = self._site, self._job
+        site.clock.sleep(0)  # a session that was cancelled begins nothing
+        self._reporter.enter(Phase.INSPECT)
+        source, target = site.connect_host(job.source_host), site.connect_host(job.target_host)
+        records = find_records(target, job.target_path)
+        machine = find_machine(source, self._name, job=job, records=records)
+        self._reporter.set(vm_id=machine.vm_id, replica=f"{machine.name}{job.suffix}")
+        stack.enter_context(self._alone(machine))
+        work = self._open(stack, source=source, target=target, machine=machine, records=records)
+        try:
+            self._take(work)
+            self._steps(work)
+        except Exception as failure:
+            self._give_up(work, failure if isinstance(failure, EngineError) else bug(failure))
+            raise
+
+    def _alone(self, machine: VirtualMachine) -> ExitStack:
+        """Hold the machine against other jobs of this manager."""
+        held = ExitStack()
+        try:
+            held.enter_context(self._site.locks.hold(f"vm-{machine.vm_id}"))
+        except StateError as error:
+            raise StateError(
+                f"machine {machine.name} is being replicated by another job of manager {self._site.manager}",
+                current="processing",
+                hint="wait for that job, or take the machine out of one of the two",
+                reason="vm_busy",
+            ) from error
+        return held
+
+    def _open(
+        self,
+        stack: ExitStack,
+        *,
+        source: Hypervisor,
+        target: Hypervisor,
+        machine: VirtualMachine,
+        records: FoundRecords,
+    ) -> Work:
+        """Look at both sides and refuse what cannot work, before anything is changed."""
+        site, job = self._site, self._job
+        config = source.configuration(machine.vm_id)
+        require_replicable(config, host=job.source_host)
+        require_version_at(target.host(), machine, host=job.target_host)
+        record = records.of_machine(machine.vm_id)
+        if record is None:
+            record = self._new_record(machine, records=records)
+        after_move(record.state, Move.REPLICATE, replica=record.target.name)
+        movers = {
+            option: Movers(names, connect=site.connect_mover, option=option)
+            for option, names in (("source_proxies", job.source_movers), ("target_proxies", job.target_movers))
+        }
+        for side in movers.values():
+            stack.callback(side.close)
+        movers["source_proxies"].serving([HostPath(job.source_host, disk.path) for disk in config.disks])
+        movers["target_proxies"].serving([HostPath(job.target_host, record.target.folder).join("disk.vhdx")])
+        self._work = Work(
+            site=site,
+            job=job,
+            session_id=self._session_id,
+            reporter=self._reporter,
+            source=source,
+            target=target,
+            source_movers=movers["source_proxies"],
+            target_movers=movers["target_proxies"],
+            config=config,
+            store=RecordStore(target, record),
+        )
+        return self._work
+
+    def _new_record(self, machine: VirtualMachine, *, records: FoundRecords) -> ReplicaRecord:
+        job = self._job
+        name = f"{machine.name}{job.suffix}"
+        for folder, error in records.unreadable:
+            if HostPath(job.target_host, folder).name.lower() == name.lower():
+                raise StateError(
+                    f"the replica record in {folder} on {job.target_host} cannot be read: {error.message}",
+                    hint="restore replica.json from a copy, or move the folder away to replicate anew",
+                    reason="record_invalid",
+                )
+        return new_record(
+            machine,
+            job=job.name,
+            source_host=job.source_host,
+            replica_name=name,
+            parent=HostPath(job.target_host, job.target_path),
+            others=records,
+            new_id=self._site.new_id,
+        )
+
+    def _take(self, work: Work) -> None:
+        """Take the lease, and let the record follow the machine's name and the job."""
+        self._reporter.enter(Phase.LEASE)
+        site, record, machine = self._site, work.record, work.config.machine
+        now = site.clock.now()
+        if record.state is not ReplicaState.NEW and record.source.name != machine.name:
+            work.reporter.warn(f"machine {record.source.name} is called {machine.name} now; its replica follows")
+        names = dict.fromkeys([*record.source.known_as, record.source.name, machine.name, self._name])
+        source = replace(
+            record.source,
+            host=self._job.source_host,
+            name=machine.name,
+            known_as=tuple(names)[-KNOWN_NAMES_MAX:],
+        )
+        target = replace(record.target, host=self._job.target_host, name=f"{machine.name}{self._job.suffix}")
+        work.store.record = replace(record, job=self._job.name, source=source, target=target)
+        lease = new_lease(manager=site.manager, manager_id=site.manager_id, session_id=self._session_id, now=now)
+        work.store.take(lease, now=now)
+
+    def _steps(self, work: Work) -> None:
+        leftover = recover(work)
+        if leftover is None:
+            work.enter(Phase.CHECKPOINT)
+            require_source_space(work)
+            work.wait_idle(work.source, work.vm_id, seconds=self._site.limits.busy_seconds)
+            frozen = freeze(work)
+        else:
+            frozen = adopt(work, leftover.checkpoint)
+        require_space_for_images(work, frozen)
+        replicate_disks(work, frozen, resumed=leftover.disks if leftover is not None else {})
+        convert(work)
+        make_restore_point(work)
+        tidy(work)
+        retain(work)
+        self._reporter.enter(Phase.RELEASE)
+        work.store.save(replace(work.record, lease=None))
+        work.index_replica()
+
+    def _give_up(self, work: Work, error: EngineError) -> None:
+        """Leave nothing behind on the source and the replica to whoever comes next."""
+        if not work.store.taken or (isinstance(error, StateError) and error.reason == "fenced"):
+            return  # the replica was not taken, or is somebody else's now
+        let_go(work)
+        try:
+            _release(work, in_terms_of_the_job(error, self._job), now=self._site.clock.now())
+        except EngineError as second:
+            work.reporter.warn(f"the lease on the replica stays until it ends by itself: {second.message}")
+
+    def _report(self, outcome: Outcome, error: EngineError | None, *, seconds: float) -> MachineReport:
+        work = self._work
+        status = self._reporter.status
+        report = MachineReport(
+            name=self._name,
+            outcome=outcome,
+            vm_id=status.vm_id,
+            replica=status.replica,
+            seconds=seconds,
+            warnings=tuple(self._reporter.warnings),
+            error=None if error is None else error.as_dict(),
+        )
+        if work is None or work.record.epoch == 0:
+            return report
+        points = [
+            PointReport(point.point_id, point.name, point.source_time, point.consistency.value)
+            for point in work.record.restore_points
+        ]
+        return replace(
+            report,
+            replica_id=work.record.replica_id,
+            transfer_seconds=work.transfer_seconds,
+            bottleneck=work.bottleneck,
+            restore_point=work.new_point,
+            restore_points=tuple(points),
+            removed_restore_points=tuple(work.removed),
+            disks=tuple(work.disk_reports),
+        )
+
+
+def _release(work: Work, error: EngineError, *, now: float) -> None:
+    """Write why it failed and give the lease back; a record of nothing goes again."""
+    record = work.record
+    if record.state is ReplicaState.NEW and record.target.vm_id is None and not record.disks:
+        work.target.remove_record(record.fence)
+        return
+    pending = record.pending
+    if pending is not None and pending.step is Phase.CHECKPOINT:
+        pending = None
+    note = ErrorNote(error.code, error.reason, error.message[:1000], error.hint[:1000], now)
+    work.store.save(replace(record, pending=pending, lease=None, last_error=note))
+    work.index_replica()
+
+
+def _outcome_of(error: EngineError | None) -> Outcome:
+    if error is None:
+        return Outcome.DONE
+    return Outcome.CANCELLED if isinstance(error, Cancelled) else Outcome.FAILED

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The movers of one side of a job: which of them serves a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...errors import EngineError, RequestError, TransportError
+from ...machines import HostPath
+from ...ports import Mover
+
+
+class Movers:
+    """Movers in order of preference; connected when first needed."""
+
+    def __init__(self, names: Sequence[str], *, connect: Callable[[str], Mover], option: str) -> None:
+        self._names = tuple(names)
+        self._connect = connect
+        self._option = option
+        self._roots: dict[str, tuple[HostPath, ...]] = {}
+        self._movers: dict[str, Mover] = {}
+
+    def serving(self, paths: Sequence[HostPath]) -> Mover:
+        """Return the first mover that is reached and serves all paths.
+
+        Raises:
+            TransportError: none serves them, and some could not be reached.
+            RequestError: reason ``path_not_served``; all were reached.
+        """
+        unreached: EngineError | None = None
+        for name in self._names:
+            try:
+                if all(any(path.is_under(root.path) for root in self._of(name, path.host)) for path in paths):
+                    return self._movers[name]
+            except TransportError as error:
+                unreached = unreached or error
+        if unreached is not None:
+            raise unreached
+        raise RequestError(
+            f"option {self._option}: no mover of {', '.join(self._names)} serves {paths[0]}",
+            hint=f"add an access rule for it to a mover, or name another one in {self._option}",
+            reason="path_not_served",
+        )
+
+    def close(self) -> None:
+        for mover in self._movers.values():
+            mover.close()
+        self._movers.clear()
+
+    def _of(self, name: str, host: str) -> list[HostPath]:
+        if name not in self._roots:
+            self._movers.setdefault(name, self._connect(name))
+            parts = [root.partition(":") for root in self._movers[name].describe().roots]
+            self._roots[name] = tuple(HostPath(part[0], part[2]) for part in parts)
+        return [root for root in self._roots[name] if root.host == host]

@@ -1,0 +1,168 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""From a full leaf to a restore point: convert, checkpoint the replica, commit, tidy up, merge old points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+from uuid import UUID
+
+from ...errors import EngineError, HypervisorError, StateError
+from ...machines import VERSION_TRACKED, RestorePoint
+from ...model.naming import restore_point_name
+from ...model.record import Content, Cycle, Pending, Point, ReplicaDisk, TrackingPoint
+from ...model.replica_state import Move, after_move
+from ...model.retention import begin_removal, expired_points, forget_unused, unused_files
+from ...progress import Phase
+from .leaves import current_tree, fingerprints, settling
+from .source import BUSY
+from .work import Work
+
+T = TypeVar("T")
+
+
+def convert(work: Work) -> None:
+    """Turn the checkpoint into the new tracking point. The intent is recorded already (step ``convert``).
+
+    A host that refuses takes nothing away: tracking goes on from the older point, only that the next list of changes
+    is longer.
+    """
+    work.enter(Phase.CONVERT)
+    checkpoint_id, tracking = work.pending.checkpoint_id or "", work.record.tracking
+    if work.config.machine.version_number < VERSION_TRACKED:
+        patiently(work, lambda: work.source.remove_checkpoint(work.vm_id, checkpoint_id))
+    else:
+        try:
+            point = patiently(work, lambda: work.source.convert_checkpoint(work.vm_id, checkpoint_id))
+            tracking = TrackingPoint(point.reference_point_id, dict(point.rct_ids))
+        except HypervisorError as refusal:
+            if refusal.error_id == "Hvr.CheckpointNotFound":
+                raise
+            work.reporter.warn(f"no new reference point, the next session sends more: {refusal.message}")
+            work.source.remove_checkpoint(work.vm_id, checkpoint_id)
+    work.intend(replace(work.pending, step=Phase.RESTORE_POINT, tracking=tracking))
+
+
+def patiently(work: Work, call: Callable[[], T]) -> T:
+    """Repeat a call while the host is busy with the machine, for some minutes."""
+    deadline = work.site.clock.monotonic() + work.site.limits.busy_seconds
+    while True:
+        try:
+            return call()
+        except HypervisorError as refusal:
+            if refusal.error_id not in BUSY or work.site.clock.monotonic() >= deadline:
+                raise
+        work.pause()
+
+
+def point_name(pending: Pending) -> str:
+    """Return the natural key of a cycle's restore point."""
+    return restore_point_name(source_time=pending.source_time or 0.0, cycle_id=pending.cycle_id)
+
+
+def make_restore_point(work: Work) -> None:
+    """Checkpoint the replica and commit the record."""
+    work.enter(Phase.RESTORE_POINT)
+    _settle(work)
+    name = point_name(work.pending)
+    made = patiently(work, lambda: work.target.create_restore_point(work.record.fence, work.replica_vm_id, name=name))
+    _settle(work)
+    commit(work, made, vouched=True)
+
+
+def _settle(work: Work) -> None:
+    if not work.wait_idle(work.target, work.replica_vm_id, seconds=work.site.limits.settle_seconds):
+        raise settling(work)
+
+
+def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
+    """Write the record: from here on the restore point exists.
+
+    ``vouched`` is False for a restore point that a dead session made: nobody saw what happened to the new leaves since.
+    """
+    work.enter(Phase.COMMIT)
+    record, pending = work.record, work.pending
+    if pending.consistency is None or pending.source_time is None:
+        raise StateError("the cycle has no checkpoint", reason="record_invalid")
+    chains = {disk.disk_id: disk.source_chain for disk in pending.disks}
+    cycle = Cycle(pending.cycle_id, pending.session_id, pending.source_time, pending.consistency, pending.traffic)
+    point = Point(
+        point_id=made.restore_point_id,
+        name=made.name,
+        source_time=pending.source_time,
+        consistency=pending.consistency,
+        cycle_ids=(cycle.cycle_id,),
+        disk_ids=tuple(chains),
+        filter_map={},
+    )
+
+    def settled(disk: ReplicaDisk) -> ReplicaDisk:
+        guid = disk.data_write_guid if vouched else None
+        chain = chains.get(disk.disk_id, disk.source_chain)
+        return replace(disk, content=Content.RESTORE_POINT, source_chain=chain, data_write_guid=guid)
+
+    old, new = record.tracking, pending.tracking
+    obsolete = [old.reference_point_id] if old is not None and old != new else []
+    work.store.save(
+        replace(
+            record,
+            state=after_move(record.state, Move.REPLICATE, replica=record.target.name),
+            disks=tuple(settled(disk) for disk in fingerprints(work, of=chains)),
+            tracking=new,
+            tree=current_tree(work),
+            restore_points=(*record.restore_points, point),
+            cycles=(*record.cycles, cycle),
+            pending=None,
+            obsolete_reference_points=tuple(dict.fromkeys([*record.obsolete_reference_points, *obsolete])),
+            last_error=None,
+        )
+    )
+    work.new_point = point.point_id
+    work.index_replica()
+
+
+def tidy(work: Work) -> None:
+    """Destroy own reference points that nobody needs any more. A failure is left to the next session."""
+    work.enter(Phase.TIDY)
+    try:
+        for reference_point_id in work.record.obsolete_reference_points:
+            work.source.remove_reference_point(work.vm_id, reference_point_id)
+    except EngineError as error:
+        work.left_over("removing an old reference point from the source", error=error)
+        return
+    work.store.save(replace(work.record, obsolete_reference_points=()))
+
+
+def retain(work: Work) -> None:
+    """Merge restore points beyond the number to keep, oldest first. A failure is left to the next session."""
+    doomed = expired_points(work.record.restore_points, keep=work.job.restore_points)
+    if not doomed and not work.record.removing and not unused_files(work.record):
+        return
+    work.enter(Phase.RETENTION)
+    work.store.save(begin_removal(work.record, doomed))
+    try:
+        _merge(work, work.record.removing)
+        for path in unused_files(work.record):
+            work.target.remove_file(work.record.fence, path)
+        work.store.save(forget_unused(work.record))
+    except EngineError as error:
+        work.left_over("merging old restore points", error=error)
+
+
+def _merge(work: Work, removing: tuple[UUID, ...]) -> None:
+    trusted = [disk.disk_id for disk in work.record.disks if disk.data_write_guid is not None]
+    for point_id in removing:
+        patiently(
+            work,
+            lambda point_id=point_id: work.target.remove_restore_point(  # type: ignore[misc]
+                work.record.fence, work.replica_vm_id, restore_point_id=point_id
+            ),
+        )
+        _settle(work)
+    disks = fingerprints(work, of=trusted)
+    work.store.save(replace(work.record, disks=disks, removing=(), tree=current_tree(work)))
+    work.removed += removing

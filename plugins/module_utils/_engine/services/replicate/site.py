@@ -1,0 +1,49 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""What a job session needs of the outside world, and how patient it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from ...ports import Catalog, Clock, Executor, Hypervisor, Journal, Locks, Mover
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers that a site may want to change; all times are seconds."""
+
+    machines: int = 4  # of one job side by side
+    disks: int = 4  # of one machine side by side
+    poll_seconds: float = 0.5
+    busy_seconds: float = 300.0  # how long a host may be busy with somebody else's operation
+    settle_seconds: float = 900.0  # how long checkpoints and merges may take to settle
+    reconnect_seconds: float = 15.0
+    reconnect_limit_seconds: float = 1800.0
+    checkpoint_seconds: float = 86400.0  # after that anybody may remove the session's checkpoint
+    ticket_seconds: float = 3600.0  # how long a source may take to come with its ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Ports and factories. Both factories take names of the topology.
+
+    Who calls ``connect_mover`` closes what it gets; hosts are shared by all machines of a session and stay open.
+    """
+
+    manager: str
+    manager_id: UUID  # identifies the state folder, see ``record.Lease``
+    clock: Clock
+    new_id: Callable[[], UUID]
+    new_secret: Callable[[], bytes]  # 32 random bytes
+    connect_host: Callable[[str], Hypervisor]
+    connect_mover: Callable[[str], Mover]
+    catalog: Catalog
+    journal: Journal
+    executor: Executor
+    locks: Locks
+    limits: Limits = field(default_factory=Limits)

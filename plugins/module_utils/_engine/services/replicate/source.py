@@ -1,0 +1,208 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The source side: find the machine, freeze it, let go of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from ...errors import EngineError, HypervisorError, RequestError, StateError
+from ...jobs import ConsistencyPolicy, JobSpec
+from ...machines import Checkpoint, Consistency, FrozenDisk, VirtualMachine
+from ...model.inspection import require_all_frozen, require_space, wanted_consistency
+from ...model.naming import CheckpointName, readable_time
+from ...model.record import Pending
+from ...ports import Hypervisor
+from ...progress import Phase
+from ...reports import Traffic
+from .records import FoundRecords
+from .work import Work
+
+BUSY: frozenset[str] = frozenset({"Hvr.Busy"})
+
+
+def find_machine(source: Hypervisor, wanted: str, *, job: JobSpec, records: FoundRecords) -> VirtualMachine:
+    """Find a machine of the job by id, by name, or by a name that it had before.
+
+    Raises:
+        RequestError: reason ``vm_not_found`` or ``vm_ambiguous``.
+    """
+    vm_id = _as_uuid(wanted)
+    if vm_id is None:
+        found = source.find_machines(wanted)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise RequestError(
+                f"option vms: {wanted!r} is the name of {len(found)} machines on {job.source_host}",
+                hint=f"name the one you mean by its id: {', '.join(str(machine.vm_id) for machine in found)}",
+                reason="vm_ambiguous",
+            )
+        record = records.known_as(wanted, host=job.source_host)
+        vm_id = record.source.vm_id if record is not None else None
+    machine = _by_id(source, vm_id) if vm_id is not None else None
+    if machine is None:
+        raise RequestError(
+            f"option vms: {wanted!r} is no machine on {job.source_host}",
+            hint="correct the name, or name the host on which the machine is now in source_host",
+            reason="vm_not_found",
+        )
+    return machine
+
+
+def require_source_space(work: Work) -> None:
+    """Refuse to freeze a machine whose volumes have no room for what the guest writes meanwhile."""
+    for disk in work.config.disks:
+        require_space(work.source.volume(disk.path), needed=0, path=str(work.on_source(disk.path)), what="a checkpoint")
+
+
+def freeze(work: Work) -> list[FrozenDisk]:
+    """Make the cycle's recovery checkpoint and list its disks."""
+    now = work.site.clock.now()
+    name = CheckpointName(
+        work.record.replica_id, work.session_id, float(int(now + work.site.limits.checkpoint_seconds))
+    )
+    work.intend(
+        Pending(
+            session_id=work.session_id,
+            cycle_id=work.site.new_id(),
+            step=Phase.CHECKPOINT,
+            checkpoint_name=str(name),
+            checkpoint_id=None,
+            source_time=None,
+            consistency=None,
+            disks=(),
+            tracking=None,
+            traffic=Traffic(),
+        )
+    )
+    checkpoint = _checkpoint(work, str(name))
+    if checkpoint.ignored_disks:
+        raise RequestError(
+            f"the checkpoint of {work.config.machine.name} leaves out disk "
+            f"{', '.join(map(str, checkpoint.ignored_disks))}",
+            hint="detach the disk, or take the machine out of the job",
+            reason="disk_unsupported",
+        )
+    return adopt(work, checkpoint)
+
+
+def adopt(work: Work, checkpoint: Checkpoint) -> list[FrozenDisk]:
+    """Take a checkpoint as that of the pending cycle, and list its disks."""
+    work.intend(
+        replace(
+            work.pending,
+            checkpoint_id=checkpoint.checkpoint_id,
+            source_time=checkpoint.created_at,
+            consistency=checkpoint.consistency,
+        )
+    )
+    frozen = work.source.checkpoint_disks(work.vm_id, checkpoint.checkpoint_id)
+    require_all_frozen(work.config, frozen)
+    return frozen
+
+
+def _checkpoint(work: Work, name: str) -> Checkpoint:
+    """Follow the job's consistency policy: application twice, then crash if that is allowed."""
+    policy, machine = work.job.consistency, work.config.machine
+    wanted = wanted_consistency(machine, policy)
+    if wanted is Consistency.CRASH:
+        return _create(work, name, consistency=wanted)
+    error = None
+    for _attempt in range(2):
+        try:
+            checkpoint = _create(work, name, consistency=wanted)
+        except HypervisorError as refusal:
+            if refusal.error_id != "Hvr.CheckpointFailed":
+                raise
+            error = refusal
+            continue
+        if checkpoint.consistency is Consistency.CRASH and policy is ConsistencyPolicy.APPLICATION:
+            raise _not_consistent(work, "the host made a crash-consistent one")
+        if checkpoint.consistency is Consistency.CRASH:
+            work.reporter.warn("the host made a crash-consistent checkpoint instead of an application-consistent one")
+        return checkpoint
+    said = error.message if error is not None else ""
+    if policy is ConsistencyPolicy.APPLICATION:
+        raise _not_consistent(work, said) from error
+    work.reporter.warn(f"no application-consistent checkpoint, crash-consistent instead: {said}")
+    return _create(work, name, consistency=Consistency.CRASH)
+
+
+def _not_consistent(work: Work, said: str) -> StateError:
+    return StateError(
+        f"option consistency: no application-consistent checkpoint of {work.config.machine.name}: {said}",
+        hint="look into the guest's event log (VSS), or allow application_or_crash",
+        reason="checkpoint_failed",
+    )
+
+
+def _create(work: Work, name: str, *, consistency: Consistency) -> Checkpoint:
+    """Create a checkpoint; a host that is busy with the machine is asked again for some minutes."""
+    deadline = work.site.clock.monotonic() + work.site.limits.busy_seconds
+    while True:
+        try:
+            return work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency)
+        except HypervisorError as refusal:
+            if refusal.error_id not in BUSY or work.site.clock.monotonic() >= deadline:
+                raise
+        work.pause()
+
+
+def find_checkpoint(work: Work, name: str) -> Checkpoint | None:
+    """Find a checkpoint of the machine by its name."""
+    return next((found for found in work.source.checkpoints(work.vm_id) if found.name == name), None)
+
+
+def clear_checkpoints(work: Work, *, keep: str = "") -> None:
+    """Remove what dead sessions of this replica left; those of others are left alone.
+
+    Raises:
+        StateError: reason ``source_busy``, a session into another replica has the machine frozen now.
+    """
+    for found in work.source.checkpoints(work.vm_id):
+        owner = CheckpointName.parse(found.name)
+        if owner is None or found.name == keep:
+            continue
+        if owner.replica_id == work.record.replica_id:
+            work.reporter.warn(f"removing the checkpoint that session {owner.session_id} left on the source")
+            work.source.remove_checkpoint(work.vm_id, found.checkpoint_id)
+        elif owner.expires_at > work.site.clock.now():
+            end = readable_time(owner.expires_at)
+            raise StateError(
+                f"session {owner.session_id} into replica {owner.replica_id} has {work.config.machine.name} frozen",
+                hint=f"wait for it, or run its job again if it is dead; its checkpoint ends at {end}",
+                reason="source_busy",
+            )
+
+
+def let_go(work: Work) -> None:
+    """Remove the checkpoint of a cycle that failed; what cannot be done now is done by the next session or the host."""
+    pending = work.record.pending
+    if pending is None or pending.step not in (Phase.CHECKPOINT, Phase.TRANSFER, Phase.CONVERT):
+        return
+    try:
+        found = find_checkpoint(work, pending.checkpoint_name)
+        if found is not None:
+            work.source.remove_checkpoint(work.vm_id, found.checkpoint_id)
+    except EngineError as error:
+        work.reporter.warn(f"checkpoint {pending.checkpoint_name} stays on the source for now: {error.message}")
+
+
+def _by_id(source: Hypervisor, vm_id: UUID) -> VirtualMachine | None:
+    try:
+        return source.machine(vm_id)
+    except HypervisorError as refusal:
+        if refusal.error_id != "Hvr.VmNotFound":
+            raise
+        return None
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,195 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""The transfer step of a machine: decide for each disk what is sent, record it, send it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from ...errors import StateError, TrackingLost
+from ...extents import Extent, total
+from ...machines import VERSION_TRACKED, Allocation, FrozenDisk
+from ...model.bottleneck import bottleneck, together
+from ...model.inspection import require_space
+from ...model.record import PendingDisk, ReplicaDisk
+from ...model.scopes import Decision, Evidence, Reason, content_during, decide
+from ...progress import Phase
+from ...transfers import Scope
+from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
+from .leaves import LeafUnclean, chain_of, fresh_leaves, untouched_disks
+from .target import prepare, require_off
+from .work import Work
+
+ATTEMPTS_MAX = 4  # of the whole step: each turns a doubt about a leaf into something safe
+
+
+def replicate_disks(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, PendingDisk]) -> None:
+    """Prepare the replica and bring its leaves to the frozen state of the source.
+
+    ``resumed`` has what a dead session was doing in this very cycle; its transfers go on.
+    """
+    touched: set[UUID] = set()
+    for _attempt in range(ATTEMPTS_MAX):
+        try:
+            _run(work, frozen, resumed=resumed, touched=touched)
+            return
+        except LeafTouched as signal:
+            touched.add(signal.disk_id)
+        except LeafUnclean as problem:
+            fresh_leaves(work, problem)
+            resumed = {}
+    raise StateError(
+        f"the leaves of replica {work.record.target.name} do not come to rest",
+        hint="is somebody working on the replica? Its newest restore point is untouched",
+        reason="leaf_touched",
+    )
+
+
+def _run(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, PendingDisk], touched: set[UUID]) -> None:
+    work.enter(Phase.PREPARE)
+    untouched: frozenset[UUID] = frozenset()
+    if work.record.target.vm_id is not None:
+        require_off(work)
+        untouched = untouched_disks(work) - touched
+    new = prepare(work, frozen)
+    decisions = _decide(work, frozen, untouched=untouched, resumed=resumed) | new
+    orders = _orders(work, frozen, decisions=decisions)
+    _record(work, orders)
+    work.enter(Phase.TRANSFER)
+    _transfer(work, orders)
+
+
+def _decide(
+    work: Work, frozen: Sequence[FrozenDisk], *, untouched: frozenset[UUID], resumed: Mapping[UUID, PendingDisk]
+) -> dict[UUID, Decision]:
+    tracking = work.record.tracking
+    alive = tracking is not None and tracking.reference_point_id in {
+        point.reference_point_id for point in work.source.reference_points(work.vm_id)
+    }
+    decisions = {}
+    for disk in frozen:
+        known = work.record.disk(disk.disk_id)
+        if known is None:
+            continue
+        evidence = Evidence(
+            leaf_untouched=disk.disk_id in untouched,
+            version_tracked=work.config.machine.version_number >= VERSION_TRACKED,
+            rct_id=tracking.rct_ids.get(disk.disk_id) if tracking is not None else None,
+            tracking_point_alive=alive,
+        )
+        earlier = resumed.get(disk.disk_id)
+        if earlier is not None and evidence.leaf_untouched:
+            decisions[disk.disk_id] = Decision(earlier.scope, Reason.RESUMED)
+        else:
+            decisions[disk.disk_id] = decide(known, disk, evidence=evidence)
+    return decisions
+
+
+def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID, Decision]) -> list[DiskOrder]:
+    orders = []
+    for disk in frozen:
+        known = work.record.disk(disk.disk_id)
+        if known is None:
+            raise StateError(f"disk {disk.slot} is not in the record", reason="record_invalid")
+        decision, changed = _changes(work, disk, decision=decisions[disk.disk_id])
+        if decision.scope is Scope.COMPARE:
+            work.reporter.warn(f"disk {disk.slot} is compared as a whole: {decision.reason.value}")
+        size = disk.geometry.virtual_size
+        orders.append(
+            DiskOrder(
+                disk_id=disk.disk_id,
+                slot=disk.slot,
+                size=size,
+                decision=decision,
+                extents=covers(decision.scope, changed, size=size),
+                source_chain=tuple(work.on_source(path) for path in disk.chain),
+                target_chain=chain_of(work, known.leaf),
+                data_write_guid=known.data_write_guid if decision.scope is Scope.CHANGED else None,
+            )
+        )
+    _require_target_space(work, orders)
+    return orders
+
+
+def _changes(work: Work, disk: FrozenDisk, *, decision: Decision) -> tuple[Decision, Sequence[Extent]]:
+    """Ask for changes where they are to be sent; an answer that cannot be trusted leads to a comparison."""
+    tracking = work.record.tracking
+    if decision.scope is not Scope.CHANGED or tracking is None:
+        return decision, ()
+    try:
+        rct_id = tracking.rct_ids[disk.disk_id]
+        return decision, work.source.changed_extents(disk.chain[0], rct_id=rct_id, size=disk.geometry.virtual_size)
+    except (TrackingLost, KeyError):
+        return Decision(Scope.COMPARE, Reason.TRACKING_LOST), ()
+
+
+def _require_target_space(work: Work, orders: Sequence[DiskOrder]) -> None:
+    """Ask for room for what is known to be written; a comparison may need less than anybody can tell."""
+    needed = sum(total(order.extents) for order in orders if order.decision.scope is Scope.CHANGED)
+    folder = work.record.target.folder
+    require_space(work.target.volume(folder), needed=needed, path=str(work.on_target(folder)), what="this cycle")
+
+
+def require_space_for_images(work: Work, frozen: Sequence[FrozenDisk]) -> None:
+    """Ask for room for fixed disks, which take all of it at once."""
+    fixed = [disk for disk in frozen if disk.geometry.allocation is Allocation.FIXED]
+    new = [disk.geometry.virtual_size for disk in fixed if work.record.disk(disk.disk_id) is None]
+    folder = work.record.target.folder
+    require_space(work.target.volume(folder), needed=sum(new), path=str(work.on_target(folder)), what="the replica")
+
+
+def _record(work: Work, orders: Sequence[DiskOrder]) -> None:
+    """Record what the leaves may hold from now on, before the first byte is written."""
+    by_id = {order.disk_id: order for order in orders}
+    pending = replace(
+        work.pending,
+        step=Phase.TRANSFER,
+        disks=tuple(
+            PendingDisk(
+                order.disk_id,
+                order.decision.scope,
+                order.decision.reason.value,
+                tuple(path.path for path in order.source_chain),
+                None,
+            )
+            for order in orders
+        ),
+    )
+
+    def during(disk: ReplicaDisk) -> ReplicaDisk:
+        order = by_id.get(disk.disk_id)
+        return disk if order is None else replace(disk, content=content_during(disk.content, order.decision.scope))
+
+    work.store.save(replace(work.record, pending=pending, disks=tuple(during(disk) for disk in work.record.disks)))
+    work.reporter.begin_disks([(str(order.slot), order.disk_id, order.decision) for order in orders])
+
+
+def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
+    started_at = work.site.clock.monotonic()
+    waiting, done = list(orders), []
+    running: list[DiskTransfer] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < work.site.limits.disks:
+                transfer = DiskTransfer(work, waiting.pop(0))
+                running.append(transfer)
+                transfer.start()
+            ended = [transfer for transfer in running if transfer.poll()]
+            done += ended
+            running = [transfer for transfer in running if transfer not in ended]
+            if running:
+                work.pause()
+    finally:
+        for transfer in running:
+            transfer.close()
+    work.transfer_seconds += work.site.clock.monotonic() - started_at
+    work.bottleneck = bottleneck(together(transfer.parts for transfer in done))
+    work.disk_reports += [transfer.report for transfer in done if transfer.report is not None]
+    guids = {transfer.disk_id: transfer.data_write_guid for transfer in done}
+    disks = tuple(replace(disk, data_write_guid=guids[disk.disk_id]) for disk in work.pending.disks)
+    traffic = sum((report.traffic for report in work.disk_reports), work.pending.traffic)
+    work.intend(replace(work.pending, step=Phase.CONVERT, disks=disks, traffic=traffic))

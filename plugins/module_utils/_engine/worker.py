@@ -1,0 +1,175 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection: no part of the engine is a public interface.
+"""``opendr-engine session``: the worker of one job session. Theory of operation: docs/design/session.md.
+
+Standard input brings the topology, standard output takes one line back; then the worker is on its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+import traceback
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Final
+from uuid import uuid4
+
+from .adapters.catalog import open_catalog, sqlite_url
+from .adapters.hypervisor import PsrpHypervisor
+from .adapters.mover_client import MoverClient
+from .adapters.psrp import HostConnectionSettings, PsrpHost
+from .adapters.session_files import SessionFiles
+from .adapters.state_folder import StateFolder, held
+from .adapters.system import StoppableClock, SystemClock, ThreadExecutor
+from .adapters.tls import TlsFiles, own_certificate
+from .errors import EngineError, RequestError, StateError
+from .model.topology import SIZE_MAX, Topology
+from .ports import Hypervisor, Mover
+from .reports import Outcome, SessionReport
+from .services.replicate.session import run_session
+from .services.replicate.site import Limits, Site
+
+TICK_SECONDS: Final = 0.5
+REFUSED: Final = 2  # exit code
+
+
+def run() -> int:
+    """Run a session; return the exit code: 0 done, 1 failed or cancelled, 2 refused."""
+    with ExitStack() as stack:
+        try:
+            topology = Topology.parse(sys.stdin.buffer.read(SIZE_MAX + 1))
+            folder = StateFolder(topology.state_dir)
+            folder.make()
+            os.makedirs(folder.session(topology.session_id), exist_ok=True)
+            live = _take_job(stack, folder, topology=topology)
+            if live is not None:
+                _answer({"session_id": live, "attached": True})
+                return 0
+            worker = Worker(stack, folder, topology=topology)
+        except EngineError as error:
+            _answer({"error": error.as_dict()})
+            return REFUSED
+        _answer({"session_id": str(topology.session_id), "attached": False})
+        return worker.work()
+
+
+def _take_job(stack: ExitStack, folder: StateFolder, *, topology: Topology) -> str | None:
+    """Hold the job, or return the id of the session that does."""
+    stack.enter_context(held(folder.session(topology.session_id, "alive")))
+    try:
+        stack.enter_context(folder.hold(f"job-{topology.job.name}"))
+    except StateError as error:
+        live = folder.newest_session(topology.job.name)
+        if error.reason != "locked" or live is None:
+            raise
+        return live
+    folder.note_session(topology.job.name, topology.session_id)
+    return None
+
+
+def _answer(message: dict[str, object]) -> None:
+    """Write the line that the starter waits for, and let go of it."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class Worker:
+    """Builds the adapters of a session and runs it."""
+
+    def __init__(self, stack: ExitStack, folder: StateFolder, *, topology: Topology) -> None:
+        """Prepare everything that can be refused before the session begins. Raises EngineError."""
+        self._topology = topology
+        self._files = TlsFiles(topology.manager.certificate, topology.manager.key, topology.manager.ca)
+        own_certificate(self._files)  # says now what is wrong with it
+        self._clock = StoppableClock()
+        self._hosts = {name: self._host(stack, name) for name in (topology.job.source_host, topology.job.target_host)}
+        catalog = open_catalog(topology.catalog_url or sqlite_url(folder.catalog))
+        stack.callback(catalog.close)
+        self._journal = SessionFiles(
+            folder,
+            session_id=topology.session_id,
+            job=topology.job.name,
+            manager=topology.manager.name,
+            machines=topology.job.vms,
+            clock=self._clock,
+        )
+        stack.callback(self._journal.close)
+        self._site = Site(
+            manager=topology.manager.name,
+            manager_id=folder.manager_id(),
+            clock=self._clock,
+            new_id=uuid4,
+            new_secret=lambda: secrets.token_bytes(32),
+            connect_host=self._connect_host,
+            connect_mover=self._connect_mover,
+            catalog=catalog,
+            journal=self._journal,
+            executor=ThreadExecutor(),
+            locks=folder,
+            limits=_limits(topology),
+        )
+        self._journal.tick()
+
+    def work(self) -> int:
+        """Run the session in a thread, and let this one write status and heartbeats."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_signal: self._clock.stop())
+        ended = threading.Event()
+        result: list[SessionReport] = []
+        thread = threading.Thread(target=self._session, args=(result, ended), name="session")
+        thread.start()
+        while not ended.wait(TICK_SECONDS):
+            self._journal.tick()
+        thread.join()
+        return 0 if result and result[0].outcome is Outcome.DONE else 1
+
+    def _session(self, result: list[SessionReport], ended: threading.Event) -> None:
+        topology = self._topology
+        try:
+            report = run_session(self._site, topology.job, session_id=topology.session_id)
+            self._journal.finish(report.outcome, report=report)
+            result.append(report)
+        except Exception as error:  # noqa: BLE001 - the outer loop: told, not lost
+            traceback.print_exc()
+            failure = EngineError(
+                f"the session worker failed: {error!r}", hint="please report it with worker.log", reason="bug"
+            )
+            self._journal.finish(Outcome.FAILED, report=None, error=failure.as_dict())
+        finally:
+            ended.set()
+
+    def _host(self, stack: ExitStack, name: str) -> PsrpHypervisor:
+        settings = HostConnectionSettings.from_topology(
+            name, self._topology.hosts[name], password=self._topology.passwords.get(name, "")
+        )
+        # Its calls are not cut short by a cancellation: what was begun is known to be done, or not.
+        host = PsrpHypervisor(PsrpHost(settings, clock=SystemClock()))
+        stack.callback(host.close)
+        return host
+
+    def _connect_host(self, name: str) -> Hypervisor:
+        return self._hosts[name]
+
+    def _connect_mover(self, name: str) -> Mover:
+        return MoverClient(name, self._topology.movers[name], files=self._files)
+
+
+def _limits(topology: Topology) -> Limits:
+    """Return the site's limits with what the topology changes; counts are whole numbers."""
+    changed: dict[str, Any] = {
+        name: int(value) if name in ("machines", "disks") else value for name, value in topology.limits.items()
+    }
+    try:
+        return replace(Limits(), **changed)
+    except TypeError as error:
+        raise RequestError(f"the topology has an unknown limit: {error}", reason="topology_invalid") from error
