@@ -51,13 +51,6 @@ class Authenticator:
         self._users = {name.lower(): password for name, password in users.items()}
         der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER)
         self._binding = b"tls-server-end-point:" + hashlib.sha256(der).digest()
-        descriptor, name = tempfile.mkstemp(prefix="opendr-lab-accounts-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(f":{user}:{password}\n" for user, password in users.items())
-        self._accounts = Path(name)
-
-    def close(self) -> None:
-        self._accounts.unlink(missing_ok=True)
 
     def check(self, connection: Connection, header: str, *, certificate: bytes | None) -> tuple[str, str]:
         """Return the user, and the token to answer with; one of them may be empty.
@@ -96,9 +89,12 @@ class Authenticator:
         return user
 
     def _negotiate(self, connection: Connection, token: bytes) -> bytes:
-        with _environment_lock:
+        """Take one step of a handshake. The accounts lie in a file for that long only: a killed lab leaves none."""
+        with _environment_lock, tempfile.NamedTemporaryFile("w", prefix="opendr-lab-", encoding="utf-8") as accounts:
+            accounts.writelines(f":{user}:{password}\n" for user, password in self._users.items())
+            accounts.flush()
             before = os.environ.get("NTLM_USER_FILE")
-            os.environ["NTLM_USER_FILE"] = str(self._accounts)
+            os.environ["NTLM_USER_FILE"] = accounts.name
             try:
                 return self._step(connection, token)
             except spnego.exceptions.SpnegoError as error:

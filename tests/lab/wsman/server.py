@@ -88,7 +88,6 @@ class WsmanServer:
         if self._loop is not None and self._stopping is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(2 * _STOP_SECONDS)
-        self._authenticator.close()
 
     def __enter__(self) -> WsmanServer:
         return self.start()
