@@ -51,6 +51,7 @@ class ModelHost:
         with self.lab.lock:
             for machine in self.lab.state.machines.values():
                 self.lab.images.release(machine)
+            self.lab.close()
 
     def calls(self) -> Mapping[str, Callable[..., Any]]:
         """Return every modelled cmdlet and WMI method by its name: what another front calls."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.images import Images
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.merging import next_step
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
@@ -30,6 +31,7 @@ class Lab:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.now = now
+        self._claim = claim(folder / "claim")
         self.lock = threading.RLock()
         self.random = random.Random(name)
         self._store = Store(folder)
@@ -42,6 +44,10 @@ class Lab:
         if loaded:
             self.tracking.coarsen(self.state.switches.restart_grain)
         self.commit()
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._claim.close()
 
     def commit(self) -> None:
         """Save the state; what was promised to a caller is on disk from here on."""
@@ -80,6 +86,12 @@ class Lab:
         for drive in machine.settings.vhdx_drives():
             if not self.images.runs(machine) and self.volumes.is_locked(drive.path):
                 raise Refusal(Kind.IN_USE, f"The file {drive.path} is being used by another process")
+
+
+def claim(path: Path) -> files.LocalFile:
+    """Hold a file, so that one process at a time has the folder. Raises StateError, reason ``leaf_locked``."""
+    path.touch()
+    return files.open_leaf(str(path))
 
 
 def is_merging(machine: Machine) -> bool:
