@@ -1,0 +1,36 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sites to replicate in, with one machine ``web`` of two disks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, SmallSite, disks
+
+
+class WebSite(SmallSite):
+    """A small site with machine ``web``: on, disks of 24 and 16 MiB, some content in each."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.vm_id = self.source.create_machine("web", folder=f"{FOLDER}\\web", disks=disks(24 * MiB, 16 * MiB))
+        self.source.call("Start-VM", vm_id=self.vm_id)
+        self.guest_writes(1, 0, 3 * MiB, 300 * KiB)
+        self.guest_writes(2, 1, 5 * MiB, 64 * KiB)
+
+    def guest_writes(self, fill: int, location: int, offset: int, length: int = 64 * KiB) -> None:
+        """Let the guest write bytes that name the writer."""
+        data = bytes([fill]) * length
+        self.source.write(self.vm_id, f"SCSI 0:{location}", offset=offset, data=data)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[WebSite]:
+    with WebSite(tmp_path) as made:
+        yield made
