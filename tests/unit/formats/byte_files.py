@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import FormatError
@@ -166,6 +167,18 @@ class FailingFile(MemoryFile):
         self.fuse.burn()
 
 
+class CountingFile(FailingFile):
+    """Notes offset and length of every read."""
+
+    def __init__(self, inner: MemoryFile) -> None:
+        super().__init__(inner, Fuse())
+        self.reads: list[tuple[int, int]] = []
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self.reads.append((offset, len(buffer)))
+        super().read_into(offset, buffer)
+
+
 class PowerCutFile(MemoryFile):
     """Remembers the changes since the last flush: a power cut keeps any of them, in any order, torn at sectors."""
 
@@ -186,12 +199,12 @@ class PowerCutFile(MemoryFile):
         for start in range(offset - offset % self.SECTOR, end, self.SECTOR):
             first, last = max(start, offset), min(start + self.SECTOR, end)
             part = content[first - offset : last - offset]
-            self.pending.append(lambda file, first=first, part=part: file.write(first, part))
+            self.pending.append(partial(MemoryFile.write, offset=first, data=part))
 
     def resize(self, size: int) -> None:
         self.fuse.burn()
         super().resize(size)
-        self.pending.append(lambda file: file.resize(size))
+        self.pending.append(partial(MemoryFile.resize, size=size))
 
     def flush(self) -> None:
         self.fuse.burn()

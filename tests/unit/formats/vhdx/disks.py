@@ -15,7 +15,10 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx
     create_image,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.image import Image
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.locator import ParentPaths
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.locator import (
+    ParentLocator,
+    ParentPaths,
+)
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation, DiskGeometry
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.ports import ByteFile
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
@@ -59,6 +62,12 @@ def child_of(parent: ByteFile, *, block_size: int = MiB, virtual_size: int | Non
 
 def writable(*files: ByteFile, new_id: Callable[[], UUID] = uuid4) -> Chain:
     return Chain.open(files, writable=True, new_id=new_id)
+
+
+def locator_of(file: ByteFile) -> ParentLocator:
+    locator = Image.open(file).parent_locator
+    assert locator is not None
+    return locator
 
 
 def content(files: Sequence[ByteFile] | Chain) -> bytearray:

@@ -20,7 +20,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 
-from ..byte_files import MemoryFile
+from ..byte_files import CountingFile, MemoryFile
 from .disks import base, child_of, content, geometry, read, scribble, writable
 
 
@@ -84,13 +84,20 @@ def test_reads_of_any_alignment_agree():
 
 
 def test_contiguous_blocks_are_read_with_one_call():
-    file = base(geometry(8 * MiB, allocation=Allocation.FIXED))
-    calls = []
-    read_into = file.read_into
+    file = CountingFile(base(geometry(8 * MiB, allocation=Allocation.FIXED)))
     chain = Chain.open([file])
-    file.read_into = lambda offset, buffer: (calls.append((offset, len(buffer))), read_into(offset, buffer))
+    file.reads.clear()
     assert read(chain, 100, 7 * MiB) == bytes(7 * MiB)
-    assert calls == [(4 * MiB + 100, 7 * MiB)]
+    assert file.reads == [(4 * MiB + 100, 7 * MiB)]
+
+
+def test_contiguous_blocks_of_a_child_are_read_with_one_call():
+    parent = base()
+    chain = writable(file := CountingFile(child_of(parent)), parent)
+    chain.write(MiB, b"c" * 5 * MiB)
+    file.reads.clear()
+    assert read(chain, 0, 8 * MiB) == bytes(MiB) + b"c" * 5 * MiB + bytes(2 * MiB)
+    assert file.reads == [(4 * MiB, 5 * MiB)]
 
 
 def test_allocated_is_what_any_layer_stores_and_no_layer_above_zeroes():

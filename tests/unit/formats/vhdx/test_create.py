@@ -22,7 +22,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import GiB, MiB, TiB
 
 from ..byte_files import FailingFile, Fuse, Injected, MemoryFile
-from .disks import PATHS, base, child_of, content, geometry
+from .disks import PATHS, base, child_of, content, geometry, locator_of
 
 
 @pytest.mark.parametrize("block_mib", [1, 2, 4, 8, 16, 32, 64, 128, 256])
@@ -68,7 +68,7 @@ def test_child_takes_over_the_disk_of_its_parent():
 
 def test_child_names_its_parent():
     parent = base()
-    locator = Image.open(child_of(parent)).parent_locator
+    locator = locator_of(child_of(parent))
     assert locator.linkages == (Image.open(parent).data_write_guid,)
     assert locator.pairs["relative_path"] == PATHS.relative
     assert locator.pairs["absolute_win32_path"] == PATHS.absolute

@@ -20,7 +20,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 
 from ..byte_files import FailingFile, Fuse, Injected, MemoryFile
-from .disks import PATHS, base, child_of, content, geometry, scribble, writable
+from .disks import PATHS, base, child_of, content, geometry, locator_of, scribble, writable
 from .test_image import set_entry
 
 SIZE = 5 * MiB + 512
@@ -101,7 +101,7 @@ def test_failure_at_any_call_leaves_the_chain_readable_and_the_merge_repeatable(
             merge_child(FailingFile(middle, fuse), FailingFile(bottom, fuse), new_id=uuid4)
             relink(FailingFile(leaf, fuse), Image.open(bottom), locator=PATHS, new_id=uuid4)
         except Injected:
-            relinked = Image.open(bottom).data_write_guid in Image.open(leaf).parent_locator.linkages
+            relinked = Image.open(bottom).data_write_guid in locator_of(leaf).linkages
             assert content([leaf, bottom] if relinked else [leaf, middle, bottom]) == shadows[0]
         else:
             break
@@ -128,7 +128,7 @@ def test_relink_writes_paths_and_a_single_linkage():
     paths = ParentPaths(relative=".\\" + "x" * 900, absolute="D:\\y", volume="\\\\?\\Volume{1}\\y")
     for _ in range(3):
         relink(leaf, parent, locator=paths, new_id=uuid4)
-    locator = Image.open(leaf).parent_locator
+    locator = locator_of(leaf)
     assert locator.linkages == (parent.data_write_guid,)
     assert dict(locator.pairs) == paths.as_pairs() | {"parent_linkage": f"{{{parent.data_write_guid}}}"}
 

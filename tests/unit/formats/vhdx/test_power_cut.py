@@ -19,7 +19,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 
 from ..byte_files import Fuse, Injected, MemoryFile, PowerCutFile
-from .disks import PATHS, SECTOR, base, child_of, content, geometry, random_range, scribble, writable
+from .disks import PATHS, SECTOR, base, child_of, content, geometry, locator_of, random_range, scribble, writable
 
 SIZE = 6 * MiB + 5 * SECTOR
 
@@ -166,7 +166,7 @@ def test_power_cut_in_relink_leaves_old_or_new_parent(seed):
         except Injected:
             pass
         after = file.cut(chance)
-        linkage = Image.open(after).parent_locator.linkages
+        linkage = locator_of(after).linkages
         below = [bottom] if linkage == (parent.data_write_guid,) else [middle, bottom]
         assert content([after, *below]) == shadow
 

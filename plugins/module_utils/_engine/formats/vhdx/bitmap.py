@@ -11,7 +11,7 @@ and every block of the disk begins at a whole byte.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...ports import ByteFile
 from .bat import CHUNK_SECTORS, PAGE_SIZE, Bat
@@ -20,6 +20,13 @@ from .bits import bit_runs, set_bits
 PAGE_SECTORS: Final = 8 * PAGE_SIZE
 CHUNK_PAGES: Final = CHUNK_SECTORS // PAGE_SECTORS
 CACHE_PAGES: Final = 2048  # 8 MiB; clean pages beyond it are dropped
+
+
+class Run(NamedTuple):
+    """Neighbouring sectors that the image all stores itself, or none of them."""
+
+    stored: bool
+    sectors: int
 
 
 class Bitmaps:
@@ -31,24 +38,24 @@ class Bitmaps:
         self._pages: dict[int, bytearray] = {}
         self.dirty: set[int] = set()  # numbers of pages that differ from the file
 
-    def runs(self, first: int, count: int) -> Iterator[tuple[bool, int]]:
-        """Return (stored here, number of sectors) for each run of sectors; neighbours differ."""
-        held, held_count = False, 0
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """Return the runs of sectors; neighbours differ."""
+        held = Run(stored=False, sectors=0)
         for page, start, length in _per_page(first, count):
-            for stored, run in bit_runs(self._page(page), start, length):
-                if stored == held:
-                    held_count += run
+            for stored, run in bit_runs(self._page(page), first=start, count=length):
+                if stored == held.stored:
+                    held = Run(stored, held.sectors + run)
                 else:
-                    if held_count:
-                        yield held, held_count
-                    held, held_count = stored, run
-        if held_count:
-            yield held, held_count
+                    if held.sectors:
+                        yield held
+                    held = Run(stored, run)
+        if held.sectors:
+            yield held
 
     def set(self, first: int, count: int) -> None:
         """Mark sectors as stored here."""
         for page, start, length in _per_page(first, count):
-            set_bits(self._page(page), start, length)
+            set_bits(self._page(page), first=start, count=length)
             self.dirty.add(page)
 
     def clear(self, first: int, count: int) -> bool:
@@ -65,7 +72,7 @@ class Bitmaps:
 
     def all_set(self, first: int, count: int) -> bool:
         """Tell whether every sector is stored here."""
-        return all(stored for stored, _ in self.runs(first, count))
+        return next(self.runs(first, count), None) == Run(stored=True, sectors=count)
 
     def write_dirty(self) -> None:
         """Write the changed pages, without flushing."""

@@ -12,7 +12,7 @@ from typing import Final
 WINDOW: Final = 4096  # bits looked at as one integer: long enough to be fast, short enough to shift cheaply
 
 
-def bit_runs(data: bytes | bytearray, first: int, count: int) -> Iterator[tuple[bool, int]]:
+def bit_runs(data: bytes | bytearray, *, first: int, count: int) -> Iterator[tuple[bool, int]]:
     """Return value and length of each run in ``count`` bits from bit ``first`` on; neighbours may be equal."""
     end = first + count
     while first < end:
@@ -33,7 +33,7 @@ def _window_runs(bits: int, count: int) -> Iterator[tuple[bool, int]]:
         count -= length
 
 
-def set_bits(data: bytearray, first: int, count: int) -> None:
+def set_bits(data: bytearray, *, first: int, count: int) -> None:
     """Set ``count`` bits from bit ``first`` on."""
     end = first + count
     if first // 8 == (end - 1) // 8:

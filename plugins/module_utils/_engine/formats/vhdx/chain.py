@@ -95,7 +95,7 @@ class Chain:
     def allocated(self) -> list[Extent]:
         """Return a normal list of what may differ from zero."""
         self._check_alive()
-        found = (Extent(f.offset, f.length) for f in self._find(0, 0, self.virtual_size) if f.file is not None)
+        found = (Extent(f.offset, f.length) for f in self._find(0, self.virtual_size) if f.file is not None)
         return normalize(found, size=self.virtual_size)
 
     def leaf_allocated(self) -> list[Extent]:
@@ -108,7 +108,7 @@ class Chain:
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer with what the guest would see; any offset and length within the disk."""
         self._check_range(offset, len(buffer))
-        for found in self._find(0, offset, len(buffer)):
+        for found in self._find(offset, len(buffer)):
             start = found.offset - offset
             part = buffer[start : start + found.length]
             if found.file is None:
@@ -137,7 +137,7 @@ class Chain:
         end = offset + length
         while offset < end:
             step = min(end, offset - offset % block_size + block_size) - offset
-            if any(found.file is not None for found in self._find(0, offset, step)):
+            if any(found.file is not None for found in self._find(offset, step)):
                 writer.zero(offset, step)
             offset += step
 
@@ -150,7 +150,7 @@ class Chain:
         for image in self._images:
             image.file.close()
 
-    def _find(self, layer: int, offset: int, length: int) -> Iterator[Found]:
+    def _find(self, offset: int, length: int, *, layer: int = 0) -> Iterator[Found]:
         """Resolve a range of the virtual disk, seen from a layer downwards."""
         visible = 0 if layer == len(self._images) else max(0, min(length, self._visible[layer] - offset))
         if visible:
@@ -161,7 +161,7 @@ class Chain:
                 elif segment.source is Source.ZERO:
                     yield Found(segment.offset, segment.length, None, 0)
                 else:
-                    yield from self._find(layer + 1, segment.offset, segment.length)
+                    yield from self._find(segment.offset, segment.length, layer=layer + 1)
         if visible < length:
             yield Found(offset + visible, length - visible, None, 0)
 

@@ -107,5 +107,5 @@ def _bits_behind_end(image: Image) -> Iterator[str]:
         return
     first = layout.virtual_size // layout.sector_size
     count = (block + 1) * layout.block_size // layout.sector_size - first
-    if any(stored for stored, _ in image.bitmaps.runs(first, count)):
+    if any(run.stored for run in image.bitmaps.runs(first, count)):
         yield "the sector bitmap has bits behind the end of the disk"

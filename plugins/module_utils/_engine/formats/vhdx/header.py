@@ -45,16 +45,17 @@ class Header:
             raise FormatError(f"header is {len(data)} bytes, want {SIZE}")
         if not is_sealed(data, SIGNATURE):
             raise FormatError("header signature or checksum does not match")
-        _, _, sequence, file_write, data_write, log, log_version, version, length, offset = FIELDS.unpack_from(data)
+        sequence, *ids, log_version, version, length, offset = FIELDS.unpack_from(data)[2:]
+        file_write, data_write, log = (UUID(bytes_le=guid) for guid in ids)
         if (version, log_version) != (1, 0):
             raise FormatError(f"header version {version}, log version {log_version}", reason="version")
         if offset % MiB or length % MiB or offset < MiB or length < MiB:
             raise FormatError(f"log of {length} bytes at {offset} is not in whole MiB behind the first")
         return cls(
             sequence_number=sequence,
-            file_write_guid=UUID(bytes_le=file_write),
-            data_write_guid=UUID(bytes_le=data_write),
-            log_guid=UUID(bytes_le=log) if any(log) else None,
+            file_write_guid=file_write,
+            data_write_guid=data_write,
+            log_guid=log if log.int else None,
             log_offset=offset,
             log_length=length,
         )
@@ -94,7 +95,7 @@ class CurrentHeader:
     def renew(self, file: ByteFile, *, file_write_guid: UUID, data_write_guid: UUID) -> CurrentHeader:
         """Write and flush both slots with new identifiers, the one that does not count first."""
         current = self
-        for _ in SLOTS:
+        for _turn in SLOTS:
             sequence = current.header.sequence_number + 1
             if sequence > SEQUENCE_MAX:
                 raise FormatError("the sequence number of the header is exhausted")

@@ -53,12 +53,12 @@ class Image:
     def __init__(
         self,
         file: ByteFile,
+        *,
         current: CurrentHeader,
         tables: RegionTableCopies,
-        *,
         items: MetadataTable,
-        bat: Bat,
         metadata: Metadata,
+        bat: Bat,
     ) -> None:
         self.file = file
         self.current = current
@@ -94,7 +94,7 @@ class Image:
         if length > tables.table.bat.length:
             raise FormatError(f"block allocation table needs {length} bytes, its region is shorter")
         bat = Bat.parse(layout, file.read(tables.table.bat.offset, length))
-        image = cls(file, current, tables, items=items, bat=bat, metadata=metadata)
+        image = cls(file, current=current, tables=tables, items=items, metadata=metadata, bat=bat)
         _check_places(image.used(), file)
         return image
 
@@ -172,12 +172,12 @@ class Image:
             if state == State.FULLY_PRESENT:
                 yield Segment(offset, length, Source.DATA, place_of(entry) + within)
             elif state == State.PARTIALLY_PRESENT:
-                yield from self._partial(offset, offset + length, place_of(entry) + within)
+                yield from self._partial(offset, offset + length, place=place_of(entry) + within)
             else:
                 yield Segment(offset, length, Source.ABSENT if state == State.NOT_PRESENT else Source.ZERO, 0)
             offset += length
 
-    def _partial(self, offset: int, end: int, place: int) -> Iterator[Segment]:
+    def _partial(self, offset: int, end: int, *, place: int) -> Iterator[Segment]:
         """Return the segments of a range within one partially present block."""
         sector_size = self.bat.layout.sector_size
         sector, start = offset // sector_size, offset

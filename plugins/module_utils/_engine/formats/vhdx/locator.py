@@ -73,7 +73,7 @@ class ParentLocator:
         """Decode a metadata item. Raises FormatError."""
         if len(data) < HEAD.size:
             raise FormatError(f"parent locator is {len(data)} bytes")
-        kind, _, count = HEAD.unpack_from(data)
+        kind, _reserved, count = HEAD.unpack_from(data)
         if UUID(bytes_le=kind) != VHDX_LOCATOR:
             raise FormatError(f"parent locator type {UUID(bytes_le=kind)} is not VHDX", reason="unknown_locator")
         if not 0 < count <= PAIRS_MAX or HEAD.size + count * ENTRY.size > len(data):

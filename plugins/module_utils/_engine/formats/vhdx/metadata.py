@@ -159,7 +159,7 @@ class Metadata:
     @classmethod
     def parse(cls, items: Mapping[UUID, bytes]) -> Metadata:
         """Decode the items of the table by their ids. Raises FormatError."""
-        for guid, (length, _) in FIXED_ITEMS.items():
+        for guid, (length, _flags) in FIXED_ITEMS.items():
             if len(items.get(guid, b"")) != length:
                 raise FormatError(f"metadata item {guid} is missing or not {length} bytes")
         number = {guid: int.from_bytes(items[guid][:8], "little") for guid in FIXED_ITEMS}
@@ -224,7 +224,7 @@ def pack_metadata(metadata: Metadata) -> bytes:
     items = metadata.as_items()
     HEAD.pack_into(table, 0, SIGNATURE, 0, len(items), bytes(20))
     for index, (guid, data) in enumerate(items.items()):
-        _, flags = FIXED_ITEMS.get(guid, (0, IS_REQUIRED))
+        _length, flags = FIXED_ITEMS.get(guid, (len(data), IS_REQUIRED))
         item = Item(guid, TABLE_SIZE + len(body), len(data), flags)
         start = HEAD.size + index * ENTRY.size
         table[start : start + ENTRY.size] = item.pack()

@@ -81,7 +81,7 @@ class RegionTable:
         """Decode ``SIZE`` bytes read at one of ``COPIES``. Raises FormatError."""
         if len(data) != SIZE or not is_sealed(data, SIGNATURE):
             raise FormatError("region table signature or checksum does not match")
-        _, _, count, reserved = HEAD.unpack_from(data)
+        count, reserved = HEAD.unpack_from(data)[2:]
         if count > ENTRIES_MAX or reserved:
             raise FormatError(f"region table of {count} entries, reserved field {reserved}")
         starts = range(HEAD.size, HEAD.size + count * ENTRY.size, ENTRY.size)

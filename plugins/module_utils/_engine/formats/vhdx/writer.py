@@ -22,16 +22,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from ...errors import RequestError, StateError
 from ...units import MiB
-from .bat import ANCHORED, BITMAP_BLOCK_SIZE, ENTRY_SIZE, PAGE_SIZE, STATE_MASK, State, pack_entries, place_of
+from .bat import ANCHORED, BITMAP_BLOCK_SIZE, ENTRY_SIZE, PAGE_SIZE, STATE_MASK, STORED, State, pack_entries, place_of
 from .image import Image
 from .space import Place, Space, Span
 
 ZEROS: Final = bytes(MiB)
+
+
+class Part(NamedTuple):
+    """A range within one block, in bytes."""
+
+    block: int
+    start: int  # from the start of the block
+    length: int
 
 
 def announce(image: Image, *, file_write_guid: UUID, data_write_guid: UUID) -> None:
@@ -52,6 +60,7 @@ class LeafWriter:
         self._image = image
         self._file = image.file
         self._bat = image.bat
+        self._bitmaps = image.bitmaps
         self._layout = image.bat.layout
         self._new_id = new_id
         self._prepared = False
@@ -80,16 +89,16 @@ class LeafWriter:
         self.prepare()
         with self._failing():
             done = 0
-            for block, start, length in self._per_block(offset, len(data)):
-                self._write_block(block, start, data[done : done + length])
-                done += length
+            for part in self._per_block(offset, len(data)):
+                self._write_part(part, data[done : done + part.length])
+                done += part.length
 
     def zero(self, offset: int, length: int) -> None:
         """Make sectors read as zeros, whatever they read as now."""
         self.prepare()
         with self._failing():
-            for block, start, piece in self._per_block(offset, length):
-                self._zero_block(block, start, piece)
+            for part in self._per_block(offset, length):
+                self._zero_part(part)
 
     def flush(self) -> None:
         """Make everything durable, in the order that the head of this file explains."""
@@ -97,14 +106,14 @@ class LeafWriter:
             return
         with self._failing():
             self._file.flush()
-            if self._bat.dirty or self._image.bitmaps.dirty:
+            if self._bat.dirty or self._bitmaps.dirty:
                 self._write_tables()
                 self._file.flush()
             if self._space.settle():
                 self._file.resize(self._space.end)
 
     def _write_tables(self) -> None:
-        self._image.bitmaps.write_dirty()
+        self._bitmaps.write_dirty()
         start = self._image.regions.bat.offset
         for chunk in sorted(self._new_chunks):
             index = self._layout.bitmap_index(chunk)
@@ -117,54 +126,51 @@ class LeafWriter:
         self._stale_bits = False
         self._bat.dirty.clear()
 
-    def _per_block(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
-        """Return block, offset within it, and length of each part."""
+    def _per_block(self, offset: int, length: int) -> Iterator[Part]:
         block_size, end = self._layout.block_size, offset + length
         while offset < end:
             block, start = divmod(offset, block_size)
             step = min(end - offset, block_size - start)
-            yield block, start, step
+            yield Part(block, start, step)
             offset += step
 
-    def _write_block(self, block: int, start: int, data: memoryview) -> None:
-        entry = self._bat.payload(block)
+    def _write_part(self, part: Part, data: memoryview) -> None:
+        entry = self._bat.payload(part.block)
         state = entry & STATE_MASK
-        if state == State.FULLY_PRESENT:
-            self._file.write(place_of(entry) + start, data)
-        elif state == State.PARTIALLY_PRESENT:
-            self._file.write(place_of(entry) + start, data)
-            self._mark(block, start, len(data))
+        if state in STORED:
+            self._file.write(place_of(entry) + part.start, data)
+            if state == State.PARTIALLY_PRESENT:
+                self._mark(part)
         else:
-            place = self._add_block(block, start, len(data))
-            self._file.write(place + start, data)
+            place = self._add_block(part)
+            self._file.write(place + part.start, data)
 
-    def _zero_block(self, block: int, start: int, length: int) -> None:
-        entry = self._bat.payload(block)
+    def _zero_part(self, part: Part) -> None:
+        entry = self._bat.payload(part.block)
         state = entry & STATE_MASK
-        if self._is_whole(block, start, length) and not self._keeps_places():
-            self._set(block, State.ZERO)
+        if self._is_whole(part) and not self._keeps_places():
+            self._set(part.block, State.ZERO)
             if place_of(entry):
                 self._space.give_back(Span(place_of(entry), place_of(entry) + self._layout.block_size))
-        elif state == State.FULLY_PRESENT:
-            self._write_zeros(place_of(entry) + start, length)
-        elif state == State.PARTIALLY_PRESENT:
-            self._write_zeros(place_of(entry) + start, length)
-            self._mark(block, start, length)
+        elif state in STORED:
+            self._write_zeros(place_of(entry) + part.start, part.length)
+            if state == State.PARTIALLY_PRESENT:
+                self._mark(part)
         elif state == State.NOT_PRESENT and self._layout.has_parent:
-            place = self._add_block(block, start, length)
-            self._write_zeros(place + start, length)
+            place = self._add_block(part)
+            self._write_zeros(place + part.start, part.length)
 
-    def _add_block(self, block: int, start: int, length: int) -> int:
-        """Give an absent block a place, ready for the sectors that the caller writes; return the place."""
-        entry = self._bat.payload(block)
+    def _add_block(self, part: Part) -> int:
+        """Give an absent block a place, ready for the part that the caller writes; return the place."""
+        entry = self._bat.payload(part.block)
         place = self._place_for(entry)
-        whole = self._is_whole(block, start, length)
-        if entry & STATE_MASK == State.NOT_PRESENT and self._layout.has_parent and not whole:
-            self._add_partial(block, place)
-            self._mark(block, start, length)
+        shows_parent = entry & STATE_MASK == State.NOT_PRESENT and self._layout.has_parent
+        if shows_parent and not self._is_whole(part):
+            self._add_partial(part.block, place)
+            self._mark(part)
         else:
-            self._clear_around(place, start, length)
-            self._set(block, State.FULLY_PRESENT, place.start)
+            self._clear_around(part, place)
+            self._set(part.block, State.FULLY_PRESENT, place=place.start)
         return place.start
 
     def _place_for(self, entry: int) -> Place:
@@ -178,11 +184,12 @@ class LeafWriter:
             self._file.resize(place.start + length)
         return place
 
-    def _clear_around(self, place: Place, start: int, length: int) -> None:
+    def _clear_around(self, part: Part, place: Place) -> None:
         """Make the rest of a new block read as zeros, also behind the end of the disk."""
         if not place.fresh:
-            self._write_zeros(place.start, start)
-            self._write_zeros(place.start + start + length, self._layout.block_size - start - length)
+            end = part.start + part.length
+            self._write_zeros(place.start, part.start)
+            self._write_zeros(place.start + end, self._layout.block_size - end)
 
     def _add_partial(self, block: int, place: Place) -> None:
         chunk = block // self._layout.ratio
@@ -192,28 +199,28 @@ class LeafWriter:
                 self._file.write(bitmap.start, ZEROS)
             self._bat.set(self._layout.bitmap_index(chunk), state=State.FULLY_PRESENT, place=bitmap.start)
             self._new_chunks.add(chunk)
-        first, count = self._sectors(block, 0, self._layout.block_size)
-        self._stale_bits |= self._image.bitmaps.clear(first, count)
-        self._set(block, State.PARTIALLY_PRESENT, place.start)
+        first, count = self._sectors(Part(block, 0, self._layout.block_size))
+        self._stale_bits |= self._bitmaps.clear(first, count)
+        self._set(block, State.PARTIALLY_PRESENT, place=place.start)
 
-    def _mark(self, block: int, start: int, length: int) -> None:
-        """Note that sectors of a partially present block are stored here now."""
-        bitmaps = self._image.bitmaps
-        bitmaps.set(*self._sectors(block, start, length))
-        if bitmaps.all_set(*self._sectors(block, 0, self._layout.block_end(block) - block * self._layout.block_size)):
-            self._set(block, State.FULLY_PRESENT, place_of(self._bat.payload(block)))
+    def _mark(self, part: Part) -> None:
+        """Note that sectors of a partially present block are stored here now; with the last one it is full."""
+        self._bitmaps.set(*self._sectors(part))
+        visible = self._layout.block_end(part.block) - part.block * self._layout.block_size
+        if self._bitmaps.all_set(*self._sectors(Part(part.block, 0, visible))):
+            self._set(part.block, State.FULLY_PRESENT, place=place_of(self._bat.payload(part.block)))
 
-    def _sectors(self, block: int, start: int, length: int) -> tuple[int, int]:
+    def _sectors(self, part: Part) -> tuple[int, int]:
         """Return first sector of the disk and number of sectors."""
         size = self._layout.sector_size
-        return (block * self._layout.block_size + start) // size, length // size
+        return (part.block * self._layout.block_size + part.start) // size, part.length // size
 
-    def _set(self, block: int, state: State, place: int = 0) -> None:
+    def _set(self, block: int, state: State, *, place: int = 0) -> None:
         self._bat.set(self._layout.payload_index(block), state=state, place=place)
 
-    def _is_whole(self, block: int, start: int, length: int) -> bool:
-        offset = block * self._layout.block_size
-        return start == 0 and offset + length == self._layout.block_end(block)
+    def _is_whole(self, part: Part) -> bool:
+        offset = part.block * self._layout.block_size
+        return part.start == 0 and offset + part.length == self._layout.block_end(part.block)
 
     def _keeps_places(self) -> bool:
         return self._image.metadata.leave_allocated and not self._layout.has_parent
