@@ -22,13 +22,21 @@ class SmallHost:
         self.answers: dict[str, Answer] = {"Get-HvrHost": self._host, "Get-HvrActivity": self._activity}
         self.calls: list[tuple[str, dict[str, object]]] = []
         self.users: list[str] = []
+        self._called = threading.Condition()
         self.entered = threading.Semaphore(0)  # released by each Get-HvrActivity that begins to wait
         self.go_on = threading.Event()  # lets them end
 
     def dispatch(self, function: str, parameters: Mapping[str, object], *, user: str) -> Iterator[Row]:
-        self.calls.append((function, dict(parameters)))
-        self.users.append(user)
+        with self._called:
+            self.calls.append((function, dict(parameters)))
+            self.users.append(user)
+            self._called.notify_all()
         yield from self.answers[function](parameters)
+
+    def has_calls(self, count: int) -> bool:
+        """Wait until that many calls have arrived: a client whose connection is lost is faster than the function."""
+        with self._called:
+            return self._called.wait_for(lambda: len(self.calls) >= count, timeout=20)
 
     def _host(self, _parameters: Mapping[str, object]) -> Iterator[Row]:
         yield {
