@@ -43,6 +43,11 @@ class JobPlan:
         return self.before != self.after
 
     @property
+    def to_start(self) -> JobSpec | None:
+        """The job that a session is to be started of."""
+        return self.after if self.start else None
+
+    @property
     def changed(self) -> bool:
         return self.defines or self.start
 

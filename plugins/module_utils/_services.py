@@ -1,0 +1,108 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to the collection.
+"""The one place that builds what a module works with: the catalog, a host, a session worker."""
+
+from __future__ import annotations
+
+import sys
+import time
+import typing as t
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+from ._engine.adapters.catalog import open_catalog as open_database
+from ._engine.adapters.catalog import sqlite_url
+from ._engine.adapters.hypervisor import PsrpHypervisor
+from ._engine.adapters.psrp import HostConnectionSettings, PsrpHost
+from ._engine.adapters.state_folder import StateFolder
+from ._engine.adapters.system import SystemClock
+from ._engine.adapters.worker_process import latest_session, read_status, start_worker
+from ._engine.errors import RequestError
+from ._engine.jobs import JobSpec
+from ._engine.ports import Catalog
+from ._plan import JobPlan
+
+Options = Mapping[str, t.Any]
+SQLITE = "sqlite:///"
+IN_MEMORY = "sqlite://"
+
+
+def read_catalog(options: Options) -> AbstractContextManager[Catalog]:
+    """Open the catalog to read. A SQLite file that is not there is not made: check mode and info change nothing."""
+    url = _url(options)
+    file = url.removeprefix(SQLITE)
+    return closing(open_database(IN_MEMORY if file != url and not Path(file).exists() else url))
+
+
+def open_host(options: Options, name: str) -> AbstractContextManager[PsrpHypervisor]:
+    """Connect to a host that the action plugin has resolved."""
+    topology, secrets = _resolved(options)
+    password = secrets["passwords"].get(name, "")
+    settings = HostConnectionSettings.from_topology(name, topology["hosts"][name], password=password)
+    return closing(PsrpHypervisor(PsrpHost(settings, clock=SystemClock())))
+
+
+def apply(options: Options, plan: JobPlan) -> None:
+    """Write the job that a plan ends with."""
+    _make_state_dir(options["state_dir"])
+    with closing(open_database(_url(options))) as catalog:
+        if plan.after is None:
+            catalog.remove_job(plan.name)
+        else:
+            catalog.save_job(plan.after, now=time.time())
+
+
+def running_session(options: Options) -> str | None:
+    """Return the id of the live session of a job."""
+    session_id = latest_session(options["state_dir"], options["name"])
+    status = session_id and read_status(options["state_dir"], session_id)
+    return session_id if status and status["alive"] else None
+
+
+def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:
+    """Start a worker for the job and return its session, or the one that runs by now."""
+    topology, secrets = _resolved(options)
+    return start_worker(
+        [sys.executable, topology["engine"]],
+        {
+            "format": 1,
+            "session_id": str(uuid.uuid4()),
+            "state_dir": options["state_dir"],
+            "catalog_url": options["catalog_url"],
+            "job": job.as_dict(),
+            "manager": topology["manager"],
+            "hosts": topology["hosts"],
+            "movers": topology["movers"],
+            "secrets": secrets,
+        },
+    )
+
+
+def _resolved(options: Options) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Return topology and secrets, which only the action plugin can know."""
+    if options["topology"] is None or options["secrets"] is None:
+        raise RequestError(
+            "the module was run without its action plugin",
+            hint="run it as a task of a playbook",
+            reason="topology_missing",
+        )
+    return options["topology"], options["secrets"]
+
+
+def _url(options: Options) -> str:
+    return options["catalog_url"] or sqlite_url(StateFolder(options["state_dir"]).catalog)
+
+
+def _make_state_dir(path: str) -> None:
+    try:
+        Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(
+            f"state_dir {path} cannot be made: {error.strerror}",
+            hint="set state_dir to a folder that this user may write, or let role manager make it",
+            reason="state_dir_unusable",
+        ) from error
