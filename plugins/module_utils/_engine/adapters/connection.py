@@ -30,7 +30,6 @@ class Connection:
         self._heartbeat_seconds = patience.heartbeat
         self._sent_at = time.monotonic()
         self._ended = threading.Event()
-        self.sent_bytes = 0  # frames with their headers, TLS not counted
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     @property
@@ -41,7 +40,6 @@ class Connection:
         """Send a frame. Raises TransportError when the peer is gone."""
         self._channel.send(frame.start(), frame.payload)
         self._sent_at = time.monotonic()
-        self.sent_bytes += frame.size
 
     def receive(self) -> Frame:
         """Wait for the next frame that is no heartbeat. Raises TransportError, and PeerError for what may not come."""

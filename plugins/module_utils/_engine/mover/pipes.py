@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from ..adapters.files import aligned_memory
 from ..errors import EngineError
 
 T = TypeVar("T")
@@ -69,6 +70,27 @@ class Pipe(Generic[T]):
                 yield self.get()
             except EOFError:
                 return
+
+
+class MemoryPool:
+    """Memory for payloads, used again and again; who takes waits until somebody gives back."""
+
+    def __init__(self, count: int) -> None:
+        self._free: Pipe[memoryview] = Pipe(count)
+        for _index in range(count):
+            self._free.put(memoryview(b""))
+
+    def take(self, length: int) -> memoryview:
+        """Lend memory of exactly ``length`` bytes. Raises what ``fail`` was given."""
+        memory = self._free.get()
+        return (memory if len(memory) >= length else aligned_memory(length))[:length]
+
+    def give(self, memory: memoryview) -> None:
+        """Take back what ``take`` lent."""
+        self._free.put(memoryview(memory.obj))
+
+    def fail(self, error: EngineError) -> None:
+        self._free.fail(error)
 
 
 class Busy:

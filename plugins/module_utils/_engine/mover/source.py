@@ -114,7 +114,6 @@ class SourceTransfer:
                     self._check_cancelled()
                     Sending(self, connection).run()
                 finally:
-                    self.progress.add(sent=connection.sent_bytes)
                     connection.close()
                 return
             except TransportError as error:
@@ -257,6 +256,7 @@ class Sending:
             frame = unit.frame() if unit is not None else place_frame(Kind.ZERO, packed.extent)
             with self._progress.busy.at("send"):
                 self._connection.send(frame)
+            self._progress.add(sent=frame.size)
             if packed.memory is not None:
                 self._memory.put(packed.memory)
             if unit is not None:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final, cast
+from typing import Final
 
 from ..adapters.connection import Connection
+from ..adapters.files import aligned_memory
 from ..errors import EngineError, StateError, TransportError
 from ..extents import Extent
 from ..libraries import keyed_blake3, zstd_decompressor
@@ -35,7 +36,7 @@ from ..wire.messages import (
 from ..wire.unit import DATA, SAME, ZERO, Unit, pieces
 from .config import Timing
 from .leaf import OpenLeaf
-from .pipes import Pipe
+from .pipes import MemoryPool, Pipe
 from .transfer import Progress, digest_key
 
 DEPTH: Final = 4  # frames between receiver and writer
@@ -122,20 +123,18 @@ class Receiving:
         self._leaf = transfer.leaf
         self._connection = connection
         self._frames: Pipe[Frame] = Pipe(DEPTH)
-        self._memory: Pipe[bytearray] = Pipe(DEPTH + 2)
+        self._memory = MemoryPool(DEPTH + 2)
         self._decompressor = zstd_decompressor()
-        self._plain = memoryview(bytearray(UNIT_MAX))
+        self._plain = aligned_memory(UNIT_MAX)
         self._digest = keyed_blake3(digest_key(transfer.ticket))
         self._unflushed = 0  # bytes
         self._flushed_at = time.monotonic()
-        for _index in range(DEPTH + 2):
-            self._memory.put(bytearray())
 
     def run(self, hello: Hello) -> None:
         """Receive and write until the source is done. Raises EngineError, of which the source was told."""
         begin = self._leaf.begin(self._transfer.ticket, hello)
         self._progress.set(state=TransferState.RUNNING, durable_until=begin.durable_until)
-        self._connection.use_memory(self._lend)
+        self._connection.use_memory(self._memory.take)
         self._connection.send(Ready(self._transfer.own_name, begin.durable_until, begin.wants_gaps).frame())
         receiver = threading.Thread(target=self._receive_all, name="receive", daemon=True)
         receiver.start()
@@ -180,11 +179,6 @@ class Receiving:
         self._frames.put(frame)
         return frame.kind
 
-    def _lend(self, length: int) -> memoryview:
-        """Lend memory for a payload; it comes back in ``_take``."""
-        memory = self._memory.get()
-        return memoryview(memory if len(memory) >= length else bytearray(length))[:length]
-
     def _take(self, frame: Frame) -> None:
         if frame.kind is Kind.END:
             self._finish()
@@ -196,7 +190,7 @@ class Receiving:
         elif frame.kind is Kind.COMPARE:
             self._answer(parse_unit_place(frame))
         if isinstance(frame.payload, memoryview) and frame.payload:
-            self._memory.put(cast(bytearray, frame.payload.obj))
+            self._memory.give(frame.payload)
         if self._unflushed >= FLUSH_BYTES or time.monotonic() - self._flushed_at >= self._transfer.timing.flush:
             self._flush()
 
