@@ -116,14 +116,6 @@ def assert_statements(tree: ast.Module) -> list[int]:
     return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)]
 
 
-def bad_names(tree: ast.Module) -> list[str]:
-    """Return the names that ansible-test's pylint refuses, each with its line; ``_unused`` is fine, ``_`` is not."""
-    bad = {"_", "foo", "bar", "baz"}
-    named = [(node.id, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    named += [(node.arg, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.arg)]
-    return [f"{line}: {name}" for name, line in named if name in bad]
-
-
 def imports(file: EngineFile) -> Iterator[Import]:
     """Yield each import of a file, wherever it stands."""
     for node, guarded, for_types in _walk(file.tree, guarded=False, for_types=False):
