@@ -8,15 +8,20 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.admin import Admin
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.control import ControlServer, calls
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.front import Front
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.pki import Credentials
 from ansible_collections.opendr.hyperv.tests.lab.wsman.server import WsmanServer
 
-PASSWORD_VARIABLE = "OPENDR_LAB_PASSWORD"
+PASSWORD_VARIABLE: Final = "OPENDR_LAB_PASSWORD"
+_STOP: Final = {signal.SIGTERM, signal.SIGINT}
 
 
 def arguments() -> argparse.Namespace:
@@ -36,26 +41,37 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # inherited by every thread
-    password = options.password_file.read_text(encoding="utf-8").strip() if options.password_file else ""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)  # inherited by every thread
     host = ModelHost(options.folder, name=options.name)
     if options.replica_root:
-        host.lab.state.replica_roots = options.replica_root
-        host.lab.commit()
+        Admin(host).set_replica_roots(options.replica_root)
     front = Front(host)
-    wsman = WsmanServer(
+    with started(host, front, wsman=wsman_server(front, options)) as port:
+        print(f"ready {port}", flush=True)
+        signal.sigwait(_STOP)
+
+
+def wsman_server(front: Front, options: argparse.Namespace) -> WsmanServer:
+    """Return the WSMan front, not started yet."""
+    file: Path | None = options.password_file
+    password = file.read_text(encoding="utf-8").strip() if file else os.environ[PASSWORD_VARIABLE]
+    return WsmanServer(
         front,
         files=Credentials(options.certificate, options.key, options.ca),
-        users={options.user: password or os.environ[PASSWORD_VARIABLE]},
+        users={options.user: password},
         host=options.listen,
         port=options.port,
     )
-    control = ControlServer(options.folder, calls(host, front, wsman=wsman))
+
+
+@contextmanager
+def started(host: ModelHost, front: Front, *, wsman: WsmanServer) -> Iterator[int]:
+    """Serve until the block ends; gives the port of the WSMan listener."""
+    control = ControlServer(host.lab.folder, calls(host, front, wsman=wsman))
     host.start()
     control.start()
     wsman.start()
-    print(f"ready {wsman.port}", flush=True)
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    yield wsman.port
     front.faults.clear()
     wsman.stop()
     control.stop()

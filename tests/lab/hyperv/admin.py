@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation, DiskGeometry
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.hardware import new_mac_address
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.lab import is_merging
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
@@ -52,7 +53,7 @@ class Admin:
                 name=name, generation=generation, version=wanted if wanted in known else known[-1], folder=folder
             )
             machine.version = wanted
-            machine.settings.nics[0].mac_address = f"00155D{self._lab.random.randrange(1 << 24):06X}"
+            machine.settings.nics[0].mac_address = new_mac_address(self._lab)
             for disk in disks or []:
                 self.add_disk(machine.vm_id, disk)
             self._lab.commit()

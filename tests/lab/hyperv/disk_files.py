@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.files import LocalFile
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import FormatError, RequestError, StateError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError, FormatError
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.volumes import Volumes, full_or
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.volumes import Volumes, refused
 
 
 class DiskFile:
@@ -21,6 +21,7 @@ class DiskFile:
     def __init__(self, path: str, opened: LocalFile, *, volumes: Volumes) -> None:
         self.path = path  # as the host names it
         self._file = opened
+        self._file.path = path  # also in the texts of its errors
         self._volumes = volumes
 
     def size(self) -> int:
@@ -73,9 +74,5 @@ def told_as(path: str) -> Iterator[None]:
         yield
     except FormatError as error:
         raise Refusal(Kind.CHAIN_BROKEN, f"The virtual disk {path} or its chain is corrupt: {error}") from error
-    except StateError as error:
-        if error.reason == "file_exists":
-            raise Refusal(Kind.EXISTS, f"The file {path} exists", code=0x80070050) from error
-        raise full_or(error, path) from error
-    except RequestError as error:
-        raise full_or(error, path) from error
+    except EngineError as error:
+        raise refused(error, path) from error

@@ -91,9 +91,13 @@ class Disks:
     @behaviour("Remove-Item", "D", source="PS Remove-Item; a file that a virtual machine uses is locked")
     def remove_item(self, path: str) -> None:
         """Delete one file; missing is success. Raises Refusal IN_USE."""
-        used = any(machine.owns(path) for machine in self.lab.state.machines.values())
+        machines = self.lab.state.machines.values()
+        used = any(same_path(path, each) for machine in machines for each in needed_files(machine))
         if used or self.lab.volumes.is_locked(path):
             raise Refusal(Kind.IN_USE, f"The process cannot access {path} because it is being used by another process")
+        for machine in machines:  # a base that nothing names any more was only remembered
+            machine.files = {each: parent for each, parent in machine.files.items() if not same_path(each, path)}
+        self.lab.commit()
         self.lab.volumes.remove_file(path)
 
     def note_leaves(self, machine: Machine) -> None:
@@ -146,9 +150,15 @@ class Disks:
 
     def _let_go(self, machine: Machine, drive: Drive) -> None:
         """Take the files that nothing else of the machine names out of its tree: they are the user's again."""
-        pinned = {each.path for each in machine.settings.vhdx_drives()}
-        pinned |= {each.path for c in machine.checkpoints for each in c.settings.vhdx_drives()}
-        needed = {file for path in pinned for file in machine.chain(path)}
+        needed = needed_files(machine)
         for path in machine.chain(drive.path) if drive.path in machine.files else []:
             if path not in needed:
                 machine.files.pop(path)
+
+
+def needed_files(machine: Machine) -> set[str]:
+    """Return the files of the present state, of each checkpoint, and of a merge that goes on."""
+    pinned = {each.path for each in machine.settings.vhdx_drives()}
+    pinned |= {each.path for c in machine.checkpoints for each in c.settings.vhdx_drives()}
+    pinned |= {machine.merge.child} if machine.merge else set()
+    return {file for path in pinned for file in machine.chain(path)}

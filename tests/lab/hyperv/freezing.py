@@ -30,7 +30,7 @@ def freeze(lab: Lab, disks: Disks, *, machine: Machine, name: str, kind: str, co
         ignored=[drive.slot for drive in machine.settings.drives if drive not in machine.settings.vhdx_drives()],
     )
     with disks.offline_edits_allowed(machine), lab.images.paused(machine):
-        put_leaves(lab, machine, machine.settings)
+        put_leaves(lab, machine, settings=machine.settings)
         machine.checkpoints.append(checkpoint)
         machine.current_parent = checkpoint.checkpoint_id
     lab.shadows.freeze(
@@ -44,7 +44,7 @@ def freeze(lab: Lab, disks: Disks, *, machine: Machine, name: str, kind: str, co
     return checkpoint
 
 
-def put_leaves(lab: Lab, machine: Machine, settings: Settings) -> None:
+def put_leaves(lab: Lab, machine: Machine, *, settings: Settings) -> None:
     """Put a new empty file on top of each disk of ``settings``; nothing changes when one cannot be made."""
     new = {drive.path: child_path(drive.path) for drive in settings.vhdx_drives()}
     machine.trash = list(new.values())

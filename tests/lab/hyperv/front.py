@@ -51,6 +51,7 @@ ERROR_IDS: Final = {
     Kind.TRACKING_LOST: ("Hvr.TrackingLost",),
     Kind.OUT_OF_MEMORY: ("Hvr.OutOfMemory",),
     Kind.INVALID_ARGUMENT: ("Hvr.InvalidArgument",),
+    Kind.FAILED: ("Hvr.Failed",),
 }
 _CATEGORIES: Final = {
     "Hvr.AccessDenied": Category.PERMISSION_DENIED,
@@ -112,6 +113,8 @@ class Front:
             rows: list[Row] = [{"Kind": kind, **members} for kind, members in self._table[contract.name](call) or ()]
         except Refusal as refusal:
             raise translated(contract, refusal) from refusal
+        except OSError as error:  # its text names files of this machine, which no host would know
+            raise translated(contract, Refusal(Kind.FAILED, f"{contract.name} failed")) from error
         for row in rows:
             if set(row) != {"Kind", *contract.output[str(row["Kind"])]}:
                 raise RuntimeError(f"{contract.name} emits {sorted(row)}")

@@ -107,8 +107,7 @@ class HardwareSettings:
             self.lab.require_off(machine, "The adapters")
         if len(machine.settings.nics) >= ADAPTERS_MAX:
             raise Refusal(Kind.INVALID_ARGUMENT, f"{machine.name} has {ADAPTERS_MAX} network adapters already")
-        address = f"00155D{self.lab.random.randrange(1 << 24):06X}"
-        nic = Nic(f"Microsoft:{machine.vm_id.upper()}\\{str(uuid4()).upper()}", name, address)
+        nic = Nic(f"Microsoft:{machine.vm_id.upper()}\\{str(uuid4()).upper()}", name, new_mac_address(self.lab))
         machine.settings.nics.append(nic)
         if machine.generation == 2:
             machine.settings.boot_order.append(f"Nic:{name}")
@@ -165,6 +164,12 @@ class HardwareSettings:
         if found is None:
             raise Refusal(Kind.INVALID_ARGUMENT, f"{machine.name} has no network adapter {nic_id}")
         return found
+
+
+def new_mac_address(lab: Lab) -> str:
+    """Return an address from the host's pool that no machine has. Source: WSD, dynamic MAC address range."""
+    used = {nic.mac_address for machine in lab.state.machines.values() for nic in machine.settings.nics}
+    return next(address for n in range(1, 1 << 24) if (address := f"00155D{n:06X}") not in used)
 
 
 def boot_devices(machine: Machine) -> list[str]:

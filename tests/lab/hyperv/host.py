@@ -35,7 +35,7 @@ class ModelHost:
         self.power = Power(self.lab, self.disks)
         self.checkpoints = Checkpoints(self.lab, self.disks)
         self.upkeep = Upkeep(self.lab, self.disks)
-        self.snapshots = Snapshots(self.lab, self.disks, self.upkeep)
+        self.snapshots = Snapshots(self.lab, self.disks, upkeep=self.upkeep)
         self.guest = Guest(self.lab)
         self.upkeep.recover()
         self.power.resume_after_restart()

@@ -35,6 +35,7 @@ class Kind(Enum):
     TRACKING_LOST = "tracking_lost"
     OUT_OF_MEMORY = "out_of_memory"
     INVALID_ARGUMENT = "invalid_argument"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ FACTS: Final = {
     Kind.TRACKING_LOST: Fact(0xC03A0029, Grade.DOCUMENTED, "winerror.h, facility virtualization"),
     Kind.OUT_OF_MEMORY: Fact(32778, Grade.DOCUMENTED, _JOB),
     Kind.INVALID_ARGUMENT: Fact(32773, Grade.DOCUMENTED, _JOB),
+    Kind.FAILED: Fact(32768, Grade.DOCUMENTED, _JOB),
 }
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -71,12 +70,6 @@ class Shadows:
             if checkpoint in {label.parent.name, json.loads(label.read_text(encoding="utf-8")).get("name")}:
                 return {path.stem: path for path in label.parent.glob("*.raw")}
         return {}
-
-    def forget(self, checkpoint: str) -> None:
-        """Delete the frozen files of a checkpoint, to save space."""
-        for path in self.of_checkpoint(checkpoint).values():
-            shutil.rmtree(path.parent)
-            return
 
 
 def copy_sparse(source: Path, target: Path) -> None:

@@ -22,7 +22,7 @@ STANDARD = "Standard"
 class Snapshots:
     """The checkpoint tree as users and replicas see it."""
 
-    def __init__(self, lab: Lab, disks: Disks, upkeep: Upkeep) -> None:
+    def __init__(self, lab: Lab, disks: Disks, *, upkeep: Upkeep) -> None:
         self.lab = lab
         self._disks = disks
         self._upkeep = upkeep
@@ -66,7 +66,7 @@ class Snapshots:
         self.lab.require_no_merge(machine)
         self.lab.require_leaves_free(machine)
         settings = copy.deepcopy(checkpoint.settings)
-        put_leaves(self.lab, machine, settings)
+        put_leaves(self.lab, machine, settings=settings)
         machine.settings = settings
         machine.current_parent = checkpoint.checkpoint_id
         machine.trash = []

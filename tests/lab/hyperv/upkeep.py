@@ -16,7 +16,6 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import Machine, Me
 
 TICK_SECONDS: Final = 0.05
 RETRY_SECONDS: Final = 0.2
-_LATER: Final = {Kind.IN_USE, Kind.VOLUME_FULL}
 
 
 class Upkeep:
@@ -75,11 +74,11 @@ class Upkeep:
                 self._delete(machine, step.path)
             else:
                 self._merge(machine, step)
-        except Refusal as refusal:
-            if refusal.kind not in _LATER:
-                raise
+        except Refusal as refusal:  # a host says so in its event log (19100) and tries again
+            machine.merge_problem = refusal.message
             machine.merge_after = self.lab.now() + RETRY_SECONDS
             return False
+        machine.merge_problem = ""
         return True
 
     def _delete(self, machine: Machine, path: str) -> None:

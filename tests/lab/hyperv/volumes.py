@@ -112,7 +112,7 @@ class Volumes:
         try:
             files.write_atomically(str(self.local(path)), data)
         except StateError as error:
-            raise full_or(error, path) from error
+            raise refused(error, path) from error
 
     def remove_file(self, path: str) -> None:
         self.local(path).unlink(missing_ok=True)
@@ -166,15 +166,17 @@ class Volumes:
         return letter
 
 
-def full_or(error: EngineError, path: str) -> Exception:
-    """Return the refusal of a file error, told in the host's own path."""
+def refused(error: EngineError, path: str) -> Refusal:
+    """Return what the host says of a failing file, in the host's own path."""
     if error.reason == "volume_full":
         return Refusal(Kind.VOLUME_FULL, f"There is not enough space on the volume of {path}")
     if error.reason in {"leaf_locked", "file_locked"}:
         return Refusal(Kind.IN_USE, f"The process cannot access {path} because it is being used by another process")
     if error.reason == "file_missing":
         return Refusal(Kind.FILE_NOT_FOUND, f"The system cannot find the file {path}")
-    return error
+    if error.reason == "file_exists":
+        return Refusal(Kind.EXISTS, f"The file {path} exists")
+    return Refusal(Kind.FAILED, f"The operation on {path} failed: {error.reason or error.code}")
 
 
 def _find(folder: Path, name: str) -> Path:

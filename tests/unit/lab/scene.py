@@ -15,6 +15,7 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.admin import Admin, NewD
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.front import Front
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.oracles import first_difference
+from ansible_collections.opendr.hyperv.tests.lab.wsman.contract_server import HostError
 
 SLOT = "SCSI 0:0"
 SIZE = 8 * MiB
@@ -43,7 +44,16 @@ class Scene:
         self.host.stop()
 
     def call(self, function: str, **parameters: object) -> list[dict[str, Any]]:
-        return [dict(row) for row in self.front.dispatch(function, parameters, user="tester")]
+        """Call a contract function; nothing that it says may name a file of this machine."""
+        said: object = None
+        try:
+            said = rows = [dict(row) for row in self.front.dispatch(function, parameters, user="tester")]
+        except HostError as error:
+            said = error.message
+            raise
+        finally:
+            assert str(self.folder) not in repr(said)
+        return rows
 
     def machine(self, name: str = "web", *, start: bool = True, **given: Any) -> str:
         """Create a machine with one disk and return its id."""

@@ -206,6 +206,26 @@ def test_stop_and_start_keep_tracking(scene):
     assert [e.offset for e in scene.changes(vm_id, scene.checkpoint(vm_id, "x"), before)] == [0, MiB]
 
 
+def test_restart_of_the_host_makes_tracking_coarser_and_forgets_nothing(scene):
+    vm_id = scene.machine()
+    before = scene.tracking_point(vm_id, "first")
+    scene.write(vm_id, offset=3 * MiB + 64 * KiB, data=b"x" * 512)
+    scene.restart()
+    scene.write(vm_id, offset=0, data=b"x" * 512)
+    assert scene.changes(vm_id, scene.checkpoint(vm_id, "x"), before) == [
+        Extent(0, 128 * KiB),
+        Extent(3 * MiB, MiB),
+    ]
+
+
+def test_file_that_is_cut_short_is_told_in_the_hosts_own_words(scene):
+    vm_id = scene.machine()
+    checkpoint = scene.checkpoint(vm_id)
+    [path] = scene.disks(vm_id, checkpoint)[0]["ChainPaths"]
+    os.truncate(scene.host.lab.volumes.local(path), 3 * MiB + 1)
+    assert refusal(scene, "Get-HvrCheckpointDisk", VmId=vm_id, CheckpointId=checkpoint) == "Hvr.ChainBroken"
+
+
 def test_unknown_path_machine_and_checkpoint_have_their_own_errors(scene):
     vm_id = scene.machine()
     asked = {"RctId": "rctX", "Offset": 0, "Length": MiB}

@@ -91,8 +91,9 @@ def test_hardware_is_set_while_the_machine_is_off(scene, fence, replica):
     assert vm["Name"] == "renamed"
     scene.host.power.start_vm(replica)
     scene.call("Set-HvrVm", **fence, VmId=replica, Name="renamed again", **HARDWARE)
-    for changed in ({"ProcessorCount": 5}, {"MemoryStartup": 3 * GiB}, {"SecureBoot": False}, {"BootOrder": []}):
-        asked = {**fence, "VmId": replica, "Name": "x", **HARDWARE, **changed}
+    changes = {"ProcessorCount": 5, "MemoryStartup": 3 * GiB, "SecureBoot": False, "BootOrder": []}
+    for name, value in changes.items():
+        asked = {**fence, "VmId": replica, "Name": "x", **HARDWARE, name: value}
         assert refusal(scene, "Set-HvrVm", **asked) == "Hvr.WrongState"
 
 
@@ -132,6 +133,16 @@ def test_adapter_is_added_connected_and_removed(scene, fence, replica):
     scene.call("Remove-HvrNic", **fence, VmId=replica, Name="LAN")
     scene.call("Remove-HvrNic", **fence, VmId=replica, Name="LAN")
     assert not [row for row in scene.call("Get-HvrVmConfig", VmId=replica) if row["Kind"] == "nic"]
+
+
+def test_dynamic_addresses_are_unique_also_after_a_restart(scene):
+    first = scene.machine("one", start=False)
+    scene.restart()
+    second = scene.machine("two", start=False)
+    scene.host.hardware.add_vm_network_adapter(second, name="more")
+    rows = [*scene.call("Get-HvrVmConfig", VmId=first), *scene.call("Get-HvrVmConfig", VmId=second)]
+    addresses = [row["MacAddress"] for row in rows if row["Kind"] == "nic"]
+    assert len(set(addresses)) == len(addresses) == 3
 
 
 def test_adapter_is_refused_with_a_reason(scene, fence, replica):
