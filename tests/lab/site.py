@@ -111,7 +111,7 @@ class LabSite:
         replica = self.machine(record.target.name, host=self.target)
         sessions = {cycle.cycle_id: cycle.session_id for cycle in record.cycles}
         for point in record.restore_points:
-            shadows = self.shadows(sessions[point.cycle_ids[-1]])
+            shadows = self.shadows(f"{record.replica_id} {sessions[point.cycle_ids[-1]]}")
             chains = self.chains(replica, str(point.point_id))
             assert chains.keys() == shadows.keys()
             for disk_id, chain in chains.items():
@@ -121,12 +121,12 @@ class LabSite:
         for drive in replica["settings"]["drives"]:
             _require_sound([self.target.local_path(path) for path in _chain(replica["files"], drive["path"])])
 
-    def shadows(self, session_id: uuid.UUID) -> dict[str, Path]:
-        """Return raw files by disk id: the source when a session froze it."""
+    def shadows(self, ids: str) -> dict[str, Path]:
+        """Return raw files by disk id: the source when it was frozen for a replica by a session (their ids)."""
         for label in (self.folder / SOURCE / "shadows").glob("*/*/checkpoint.json"):
-            if str(session_id) in json.loads(label.read_text())["name"]:
+            if ids in json.loads(label.read_text())["name"]:
                 return {path.stem: path for path in label.parent.glob("*.raw")}
-        raise LookupError(f"the source has no shadow of session {session_id}")
+        raise LookupError(f"the source has no shadow of {ids}")
 
     def chains(self, replica: Mapping[str, Any], point_id: str) -> dict[str, list[Path]]:
         """Return local files, leaf first, by disk id, of a restore point."""

@@ -46,7 +46,7 @@ class DiskOrder:
 
 
 class LeafTouched(Exception):
-    """No journal explains what a leaf holds: it has to be compared."""
+    """A signal between steps: no journal explains what a leaf holds, so it has to be compared."""
 
     def __init__(self, disk_id: UUID) -> None:
         super().__init__(str(disk_id))
@@ -112,7 +112,7 @@ class DiskTransfer:
         try:
             self._target.open_target(target_order)
         except FormatError as error:
-            raise LeafUnclean(self.disk_id, error) from error
+            raise LeafUnclean(error) from error
         except StateError as error:
             if error.reason != "leaf_touched":
                 raise

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
-from ...errors import FormatError, HypervisorError, StateError
+from ...errors import EngineError, FormatError, HypervisorError, StateError
 from ...machines import HostPath, Leaf
 from ...model.record import Content, ReplicaDisk
 from ...transfers import LeafState
@@ -18,11 +18,10 @@ from .work import Work
 
 
 class LeafUnclean(Exception):
-    """A leaf's structure is damaged: only a fresh one can be written to."""
+    """A signal between steps: a leaf's structure is damaged, only a fresh one can be written to."""
 
-    def __init__(self, disk_id: UUID, error: FormatError) -> None:
+    def __init__(self, error: EngineError) -> None:
         super().__init__(str(error))
-        self.disk_id = disk_id
         self.error = error
 
 
@@ -44,7 +43,7 @@ def untouched_disks(work: Work) -> frozenset[UUID]:
     it opens it. Raises LeafUnclean.
     """
     same_tree = _is_known_tree(work)
-    found = {leaf.disk_id: leaf for leaf in work.target.leaves(work.replica_vm_id)}
+    found = _current_leaves(work)
     untouched, disks = set(), []
     for disk in work.record.disks:
         leaf = found.get(disk.disk_id)
@@ -54,6 +53,15 @@ def untouched_disks(work: Work) -> frozenset[UUID]:
             untouched.add(disk.disk_id)
     work.store.save(replace(work.record, disks=tuple(disks)))
     return frozenset(untouched)
+
+
+def _current_leaves(work: Work) -> dict[UUID, Leaf]:
+    try:
+        return {leaf.disk_id: leaf for leaf in work.target.leaves(work.replica_vm_id)}
+    except HypervisorError as error:
+        if error.error_id != "Hvr.ChainBroken":
+            raise
+        raise LeafUnclean(error) from error
 
 
 def _is_known_tree(work: Work) -> bool:
@@ -67,8 +75,10 @@ def _same_content(work: Work, disk: ReplicaDisk) -> bool:
         return True
     try:
         found = inspect(work, disk)
-    except FormatError as error:
-        raise LeafUnclean(disk.disk_id, error) from error
+    except (FormatError, HypervisorError) as error:
+        if isinstance(error, HypervisorError) and error.error_id != "Hvr.ChainBroken":
+            raise
+        raise LeafUnclean(error) from error
     return found.data_write_guid == disk.data_write_guid
 
 
@@ -120,9 +130,7 @@ def fresh_leaves(work: Work, problem: LeafUnclean) -> None:
 
 def remake(work: Work, disk: ReplicaDisk) -> None:
     """Let go of an image that no restore point has, so that the next step makes it anew."""
-    attached = [leaf for leaf in work.target.leaves(work.replica_vm_id) if leaf.disk_id == disk.disk_id]
-    for leaf in attached:
-        work.target.detach_disk(work.record.fence, work.replica_vm_id, slot=leaf.slot)
+    work.target.detach_disk(work.record.fence, work.replica_vm_id, slot=disk.slot)
     work.target.remove_file(work.record.fence, disk.base)
     empty = replace(disk, leaf=disk.base, data_write_guid=None, content=Content.EMPTY)
     disks = tuple(empty if item.disk_id == disk.disk_id else item for item in work.record.disks)

@@ -33,6 +33,7 @@ def replicate_disks(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mappin
     ``resumed`` has what a dead session was doing in this very cycle; its transfers go on.
     """
     touched: set[UUID] = set()
+    renewed = False
     for _attempt in range(ATTEMPTS_MAX):
         try:
             _run(work, frozen, resumed=resumed, touched=touched)
@@ -40,8 +41,10 @@ def replicate_disks(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mappin
         except LeafTouched as signal:
             touched.add(signal.disk_id)
         except LeafUnclean as problem:
+            if renewed:  # a fresh leaf is no better: the damage is below it
+                raise problem.error from problem
             fresh_leaves(work, problem)
-            resumed = {}
+            resumed, renewed = {}, True
     raise StateError(
         f"the leaves of replica {work.record.target.name} do not come to rest",
         hint="is somebody working on the replica? Its newest restore point is untouched",

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody works on the replica between sessions: it is noticed, and never written over blindly."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
+from ansible_collections.opendr.hyperv.tests.lab.site import REPLICAS, only_error
+
+
+@pytest.fixture
+def replica(site):
+    """Replicate once; return the replica's machine."""
+    site.run()
+    site.guest_writes(7, 0, 1 * MiB)
+    return site.machine("web_replica", host=site.target)
+
+
+def reasons(report):
+    assert report.outcome is Outcome.DONE, report.as_dict()
+    return {disk.slot: disk.reason for disk in report.machines[0].disks}
+
+
+def test_leaf_that_somebody_edited_is_compared(site, replica):
+    site.target.call("lab.edit_offline", vm_id=replica["vm_id"], slot="SCSI 0:0", offset=9 * MiB, data=b"x" * 4096)
+    assert reasons(site.run()) == {"SCSI 0:0": "leaf_touched", "SCSI 0:1": "tracked"}
+    site.prove(points=2)
+
+
+def test_replica_that_runs_is_refused_and_compared_after_it_was_turned_off(site, replica):
+    site.target.call("Start-VM", vm_id=replica["vm_id"])
+    error = only_error(site.run())
+    assert (error["code"], error["reason"]) == ("state_conflict", "replica_running")
+    assert site.source_leftovers() == []
+    site.target.write(replica["vm_id"], "SCSI 0:0", offset=5 * MiB, data=b"y" * 4096)
+    site.target.call("Stop-VM", vm_id=replica["vm_id"])
+    assert reasons(site.run())["SCSI 0:0"] == "leaf_touched"
+    site.prove(points=2)
+
+
+def test_checkpoint_by_hand_on_the_replica_is_compared(site, replica):
+    site.target.call("Checkpoint-VM", vm_id=replica["vm_id"], snapshot_name="by hand")
+    assert set(reasons(site.run()).values()) == {"leaf_touched"}
+    site.prove(points=2)
+
+
+def test_older_point_applied_by_hand_is_compared(site, replica):
+    site.run()
+    oldest = site.record().restore_points[0]
+    call = {"vm_id": replica["vm_id"], "checkpoint_id": str(oldest.point_id).upper()}
+    site.target.call("Restore-VMSnapshot", **call)
+    assert set(reasons(site.run()).values()) == {"leaf_touched"}
+    site.prove(points=3)
+
+
+def test_disk_detached_by_hand_is_attached_again(site, replica):
+    slot = {"controller": "SCSI", "number": 0, "location": 1}
+    site.target.call("Remove-VMHardDiskDrive", vm_id=replica["vm_id"], **slot)
+    assert site.run().outcome is Outcome.DONE
+    site.prove(points=2)
+
+
+def test_replica_that_was_removed_is_named_with_the_way_out(site, replica):
+    site.target.call("Remove-VM", vm_id=replica["vm_id"])
+    error = only_error(site.run())
+    assert error["reason"] == "replica_missing"
+    assert REPLICAS in str(error["hint"])
+    assert site.source_leftovers() == []
+
+
+def test_damaged_leaf_is_replaced_by_a_fresh_one(site, replica):
+    leaf = site.target.local_path(replica["settings"]["drives"][0]["path"])
+    with leaf.open("r+b") as file:
+        file.seek(3 * MiB)
+        file.write(b"\xff" * MiB)
+    report = site.run()
+    assert report.outcome is Outcome.DONE, report.as_dict()
+    assert "fresh one" in report.machines[0].warnings[0]
+    site.prove(points=2)
+
+
+def test_record_that_cannot_be_read_is_never_replaced(site, replica):
+    path = site.target.local_path(site.record().target.folder) / "replica.json"
+    path.write_text('{"format": 99, "epoch": 3}')
+    error = only_error(site.run())
+    assert error["reason"] == "record_invalid"
+    assert path.read_text() == '{"format": 99, "epoch": 3}'
+    assert site.source_leftovers() == []
