@@ -85,6 +85,9 @@ class FileSystem:
         self.hashes = hashes_below(self._tree)
         return Change(len(changed), len(added), len(removed))
 
+    def random_bytes(self, count: int) -> bytes:
+        return self._random.randbytes(count)
+
     def _edit(self, *, write: list[str], remove: list[str]) -> None:
         folders = [] if "var/spool" in self._known_folders() else ["mkdir var", "mkdir var/spool"]
         commands = [

@@ -29,11 +29,14 @@ class Playbook:
     def __init__(self, name: str, *, inventory: Path, folder: Path, color: bool) -> None:
         self.command = [str(Path(sys.executable).with_name("ansible-playbook")), name, "-i", str(inventory)]
         self.shown = f"ansible-playbook {name} -i {inventory.name}"
+        # A file of our own, so that no other one is found; all settings are in the environment.
+        configuration = folder / "ansible.cfg"
+        configuration.write_text("[defaults]\n")
         self._environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(TREE),
             "ANSIBLE_HOME": str(folder / "ansible"),
-            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_CONFIG": str(configuration),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "PYTHONUNBUFFERED": "1",
             "ANSIBLE_FORCE_COLOR" if color else "ANSIBLE_NOCOLOR": "true",
