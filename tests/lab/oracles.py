@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pyvhdi
+
+from ansible_collections.opendr.hyperv.tests.lab.libvhdi_view import LibvhdiView
 
 _STEP = 4 * 1024 * 1024
 
@@ -35,50 +37,18 @@ def contents(chain: Sequence[Path]) -> Iterator[bytes]:
     with ExitStack() as opened:
         files = []
         for path in chain:
-            image = _Image(path)
+            image = LibvhdiView(path)
             opened.callback(image.close)
             file = pyvhdi.file()
             file.open_file_object(image)
             opened.callback(file.close)
             image.opened = True
             files.append(file)
-        for child, parent in reversed(list(zip(files, files[1:], strict=False))):
+        for child, parent in reversed(list(pairwise(files))):
             child.set_parent(parent)
         size = files[0].get_media_size()
         for offset in range(0, size, _STEP):
             yield files[0].read_buffer_at_offset(min(_STEP, size - offset), offset)
-
-
-class _Image:
-    """A file as libvhdi wants it, and a way round one of its faults.
-
-    Where a differencing file has no sector bitmap yet, libvhdi takes the bitmap from offset 0 of the file. After it has
-    read the headers it is shown zeros there: no sector is present, which is what the missing bitmap means.
-    """
-
-    _HEADERS = 1024 * 1024  # bytes
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self.opened = False
-
-    def read(self, size: int) -> bytes:
-        start = self._file.tell()
-        data = self._file.read(size)
-        hidden = max(0, min(len(data), self._HEADERS - start)) if self.opened else 0
-        return bytes(hidden) + data[hidden:]
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def get_size(self) -> int:
-        return os.fstat(self._file.fileno()).st_size
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def qemu_img_check(path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from ...errors import FormatError
 from ...ports import ByteFile
 from ...units import MiB
-from .bat import ENTRY_SIZE, STATE_MASK, STORED, State, unpack_entries
+from .bat import ENTRY_SIZE, STATE_MASK, State, unpack_entries
 from .chain import chain_problems
 from .checksum import is_sealed
 from .header import SIGNATURE, SIZE, SLOTS
@@ -56,7 +56,6 @@ def _problems(image: Image, *, after_crash: bool) -> Iterator[str]:
         yield from _damaged_copies(image)
         yield from _tail(image)
     yield from _odd_states(image)
-    yield from _unprovisioned(image)
     yield from _bits_behind_end(image)
 
 
@@ -90,14 +89,6 @@ def _odd_states(image: Image) -> Iterator[str]:
     else:
         partial = (i for i in layout.payload_indexes() if entries[i] & STATE_MASK == State.PARTIALLY_PRESENT)
         yield from (f"entry {index} is partially present in an image without a parent" for index in partial)
-
-
-def _unprovisioned(image: Image) -> Iterator[str]:
-    if image.metadata.leave_allocated and not image.has_parent:
-        bat = image.bat
-        absent = sum(bat.entries[index] & STATE_MASK not in STORED for index in bat.layout.payload_indexes())
-        if absent:
-            yield f"{absent} blocks of a fixed image are not stored"
 
 
 def _bits_behind_end(image: Image) -> Iterator[str]:
