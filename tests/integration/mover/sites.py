@@ -32,7 +32,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers im
     TransferStatus,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
-from ansible_collections.opendr.hyperv.tests.lab.mover import Access, LabMover
+from ansible_collections.opendr.hyperv.tests.lab.mover import Access, LabMover, Runtime
 from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
 
 SOURCE_HOST, SOURCE_PREFIX = "hv-a", r"C:\ClusterStorage\Volume1\VMs"
@@ -195,6 +195,10 @@ class Site:
         with self.target.client() as client:
             return client.status(ticket)
 
+    def source_cancel(self, ticket: Ticket) -> None:
+        with self.source.client() as client:
+            client.close_transfer(ticket)
+
     def source_state(self, ticket: Ticket) -> TransferState:
         with self.source.client() as client:
             return client.status(ticket).state
@@ -254,7 +258,13 @@ def content_of(path: Path) -> bytes:
         image.close()
 
 
-def make_site(folder: Path, *, timing: dict[str, float] | None = None) -> Site:
+def make_site(
+    folder: Path,
+    *,
+    timing: dict[str, float] | None = None,
+    source_runtime: Runtime | None = None,
+    target_runtime: Runtime | None = None,
+) -> Site:
     """Make the movers (not started) and a filled source disk."""
     authority = LabAuthority(folder / "pki")
     quick = {**QUICK, **(timing or {})}
@@ -264,6 +274,20 @@ def make_site(folder: Path, *, timing: dict[str, float] | None = None) -> Site:
     disk.fill()
     source_access = [Access(SOURCE_HOST, SOURCE_PREFIX, folder / "source", "read")]
     target_access = [Access(TARGET_HOST, TARGET_PREFIX, folder / "target")]
-    source = LabMover("proxy-a", folder / "proxy-a", authority=authority, access=source_access, timing=quick)
-    target = LabMover("proxy-b", folder / "proxy-b", authority=authority, access=target_access, timing=quick)
+    source = LabMover(
+        "proxy-a",
+        folder / "proxy-a",
+        authority=authority,
+        access=source_access,
+        timing=quick,
+        runtime=source_runtime,
+    )
+    target = LabMover(
+        "proxy-b",
+        folder / "proxy-b",
+        authority=authority,
+        access=target_access,
+        timing=quick,
+        runtime=target_runtime,
+    )
     return Site(folder, source, target, disk, authority)

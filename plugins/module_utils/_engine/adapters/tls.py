@@ -125,18 +125,11 @@ class Channel:
             self._drain()
 
     def receive_into(self, room: memoryview) -> int:
-        """Wait for bytes and return how many were put into ``room``. Raises TransportError, also at the end."""
+        """Wait for bytes, fill ``room`` as far as they go, return how many. Raises TransportError, also at the end."""
         with _translated():
-            while True:
-                try:
-                    with self._tls_lock:
-                        count = self._tls.read(len(room), room)
-                except ssl.SSLWantReadError:
-                    self._fill()
-                    continue
-                if not count:
-                    raise TransportError("the peer closed the connection", reason="connection_closed")
-                return int(count)
+            while not (count := self._decrypt(room)):
+                self._fill()
+            return count
 
     def give_up_at(self, deadline: float) -> None:
         """Set a time (monotonic) after which waiting ends in a TransportError."""
@@ -178,10 +171,21 @@ class Channel:
     def _encrypt(self, view: memoryview, start: int) -> int:
         """Put a part of the plain bytes, from ``start``, into the outgoing memory; return where it ends."""
         limit = min(len(view), start + WRITE_SIZE)
-        while start < limit:
-            with self._tls_lock:
+        with self._tls_lock:
+            while start < limit:
                 start += self._tls.write(view[start:limit])  # one record
         return start
+
+    def _decrypt(self, room: memoryview) -> int:
+        """Put what has come so far into ``room``; return its length, 0 when the next record is not whole yet."""
+        count = 0
+        with self._tls_lock:
+            try:
+                while count < len(room):
+                    count += int(self._tls.read(len(room) - count, room[count:]))  # one record at most
+            except ssl.SSLWantReadError:
+                pass
+        return count
 
     def _drain(self) -> None:
         """Send what the TLS engine has for the peer."""
