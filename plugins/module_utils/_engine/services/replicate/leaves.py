@@ -14,7 +14,7 @@ from ...errors import EngineError, FormatError, HypervisorError, StateError
 from ...machines import HostPath, Leaf
 from ...model.record import Content, ReplicaDisk
 from ...transfers import LeafState
-from .work import Work
+from .work import Work, settling
 
 
 class LeafUnclean(Exception):
@@ -135,12 +135,3 @@ def remake(work: Work, disk: ReplicaDisk) -> None:
     empty = replace(disk, leaf=disk.base, data_write_guid=None, content=Content.EMPTY)
     disks = tuple(empty if item.disk_id == disk.disk_id else item for item in work.record.disks)
     work.store.save(replace(work.record, disks=disks))
-
-
-def settling(work: Work) -> HypervisorError:
-    """Build the error for a replica whose checkpoints do not come to rest."""
-    return HypervisorError(
-        f"replica {work.record.target.name}: checkpoints do not settle on {work.job.target_host}",
-        hint="look into the event log of the host: a merge may lack space, or another program holds a file",
-        reason="not_settled",
-    )

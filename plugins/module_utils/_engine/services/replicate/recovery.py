@@ -18,7 +18,7 @@ from ...progress import Phase
 from .leaves import inspect
 from .settle import commit, convert, make_restore_point, point_name
 from .source import clear_checkpoints, find_checkpoint
-from .target import require_off
+from .target import require_at_rest
 from .work import Work
 
 
@@ -56,7 +56,7 @@ def recover(work: Work) -> Leftover | None:
 def _finish(work: Work) -> bool:
     """Finish a cycle whose data are in the leaves; False when they are not as they were left."""
     pending, name = work.pending, point_name(work.pending)
-    require_off(work)
+    require_at_rest(work)
     made = next((point for point in work.target.restore_points(work.replica_vm_id) if point.name == name), None)
     if made is None and not _leaves_as_left(work):
         return False

@@ -18,9 +18,9 @@ from ...model.record import Content, Cycle, Pending, Point, ReplicaDisk, Trackin
 from ...model.replica_state import Move, after_move
 from ...model.retention import begin_removal, expired_points, forget_unused, unused_files
 from ...progress import Phase
-from .leaves import current_tree, fingerprints, settling
+from .leaves import current_tree, fingerprints
 from .source import BUSY
-from .work import Work
+from .work import Work, settling
 
 T = TypeVar("T")
 

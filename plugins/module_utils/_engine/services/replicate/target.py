@@ -17,7 +17,7 @@ from ...model.configuration import plan_configuration, wanted_hardware
 from ...model.naming import marker, safe_stem, unused
 from ...model.record import Content, ReplicaDisk, ReplicaRecord, RetiredDisk
 from ...model.scopes import Decision, Fate, fate_of, for_new_image
-from .work import Work
+from .work import Work, settling
 
 
 def prepare(work: Work, frozen: Sequence[FrozenDisk]) -> dict[UUID, Decision]:
@@ -36,6 +36,13 @@ def prepare(work: Work, frozen: Sequence[FrozenDisk]) -> dict[UUID, Decision]:
     return {disk_id: for_new_image(fate) for disk_id, fate in fates.items() if disk_id in new}
 
 
+def require_at_rest(work: Work) -> None:
+    """Raise StateError when the replica is gone or runs; wait until the host does nothing with its checkpoints."""
+    require_off(work)
+    if not work.wait_idle(work.target, work.replica_vm_id, seconds=work.site.limits.settle_seconds):
+        raise settling(work)
+
+
 def _ensure_machine(work: Work) -> None:
     record, machine = work.record, work.config.machine
     if record.target.vm_id is None:
@@ -47,7 +54,7 @@ def _ensure_machine(work: Work) -> None:
             version=machine.version,
         )
         work.store.save(replace(record, target=replace(record.target, vm_id=made.vm_id)))
-    require_off(work)
+    require_at_rest(work)
 
 
 def require_off(work: Work) -> None:

@@ -21,7 +21,7 @@ from ...progress import Phase
 from ...transfers import Scope
 from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
 from .leaves import LeafUnclean, chain_of, fresh_leaves, untouched_disks
-from .target import prepare, require_off
+from .target import prepare, require_at_rest
 from .work import Work
 
 ATTEMPTS_MAX = 4  # of the whole step: each turns a doubt about a leaf into something safe
@@ -56,7 +56,7 @@ def _run(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, Pen
     work.enter(Phase.PREPARE)
     untouched: frozenset[UUID] = frozenset()
     if work.record.target.vm_id is not None:
-        require_off(work)
+        require_at_rest(work)
         untouched = untouched_disks(work) - touched
     new = prepare(work, frozen)
     decisions = _decide(work, frozen, untouched=untouched, resumed=resumed) | new

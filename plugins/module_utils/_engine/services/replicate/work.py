@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from ...errors import CatalogError, EngineError, StateError
+from ...errors import CatalogError, EngineError, HypervisorError, StateError
 from ...jobs import JobSpec
 from ...machines import HostPath, MachineConfig
 from ...model.record import Pending, ReplicaRecord
@@ -128,4 +128,13 @@ def replica_entry(record: ReplicaRecord, *, now: float) -> ReplicaEntry:
         if error is None
         else {"code": error.code, "reason": error.reason, "message": error.message, "hint": error.hint},
         updated_at=now,
+    )
+
+
+def settling(work: Work) -> HypervisorError:
+    """Build the error for a replica whose checkpoints do not come to rest."""
+    return HypervisorError(
+        f"replica {work.record.target.name}: checkpoints do not settle on {work.job.target_host}",
+        hint="look into the event log of the host: a merge may lack space, or another program holds a file",
+        reason="not_settled",
     )
