@@ -179,7 +179,9 @@ def test_bitmap_in_a_reused_place_starts_clear():
     chain.write(5 * MiB, b"c" * 512)
     assert Image.open(child).bat.bitmap_place(0) == 0
     chain.flush()
-    assert Image.open(child).bat.bitmap_place(0) < child.size() - MiB
+    place = Image.open(child).bat.bitmap_place(0)
+    assert place < child.size() - MiB
+    assert child.read(place, MiB) == bytes(5 * MiB // 512 // 8) + b"\1" + bytes(MiB - 5 * MiB // 512 // 8 - 1)
     assert read(Chain.open([child, parent]), 5 * MiB, 1024) == b"c" * 512 + b"p" * 512
 
 

@@ -166,16 +166,32 @@ class Image:
         block_size, ratio = layout.block_size, layout.ratio
         while offset < end:
             block, within = divmod(offset, block_size)
-            length = min(end - offset, block_size - within)
             entry = entries[block + block // ratio]
             state = entry & STATE_MASK
-            if state == State.FULLY_PRESENT:
-                yield Segment(offset, length, Source.DATA, place_of(entry) + within)
-            elif state == State.PARTIALLY_PRESENT:
-                yield from self._partial(offset, offset + length, place=place_of(entry) + within)
+            stop = min((block + 1) * block_size, end)
+            if state == State.PARTIALLY_PRESENT:
+                yield from self._partial(offset, stop, place=place_of(entry) + within)
+            elif state == State.FULLY_PRESENT:
+                if stop < end:
+                    stop = min(self._run_end(block, step=block_size) * block_size, end)
+                yield Segment(offset, stop - offset, Source.DATA, place_of(entry) + within)
             else:
-                yield Segment(offset, length, Source.ABSENT if state == State.NOT_PRESENT else Source.ZERO, 0)
-            offset += length
+                if stop < end:
+                    stop = min(self._run_end(block, step=0) * block_size, end)
+                yield Segment(offset, stop - offset, Source.ABSENT if state == State.NOT_PRESENT else Source.ZERO, 0)
+            offset = stop
+
+    def _run_end(self, block: int, *, step: int) -> int:
+        """Return the first block, of the chunk at most, whose entry is not ``step`` more than the one before."""
+        layout, entries = self.bat.layout, self.bat.entries
+        chunk = block // layout.ratio
+        index = block + chunk
+        end = min((chunk + 1) * layout.ratio, layout.block_count) + chunk
+        expected = entries[index]
+        while index < end and entries[index] == expected:
+            index += 1
+            expected += step
+        return index - chunk
 
     def _partial(self, offset: int, end: int, *, place: int) -> Iterator[Segment]:
         """Return the segments of a range within one partially present block."""
