@@ -214,6 +214,13 @@ if sys.platform == "win32":
 
 else:
 
+    def test_a_leaf_is_free_once_closed_though_a_starting_program_shares_the_descriptor(path: str) -> None:
+        leaf = files.create_file(path)
+        shared = os.dup(leaf.handle._descriptor)  # type: ignore[attr-defined]  # what a fork leaves in the child
+        leaf.close()
+        assert not files.is_locked(path)
+        os.close(shared)
+
     def test_extending_a_file_takes_no_room(path: str) -> None:
         with files.create_file(path) as file:
             file.resize(64 * MiB)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ntpath
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import Machine
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.volumes import Volumes
 
 DEPTH_MAX = 64
+HOLD_SECONDS = 5.0
 _CHECKPOINT_SUFFIX = re.compile(r"_[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$", re.IGNORECASE)
 
 
@@ -148,6 +150,9 @@ class Images:
             chain.close()
 
     def held(self, machine: Machine, path: str) -> Chain:
+        """Return an open disk of a machine that runs. Raises Refusal FAILED when it could not be opened again."""
+        if path not in self._running.get(machine.vm_id, {}):
+            raise Refusal(Kind.FAILED, f"{machine.name} has lost its disk {path}")
         return self._running[machine.vm_id][path]
 
     @contextmanager
@@ -159,7 +164,18 @@ class Images:
             yield
         finally:
             if ran:
-                self.hold(machine)
+                self._hold_again(machine)
+
+    def _hold_again(self, machine: Machine) -> None:
+        """Hold the disks again; whoever looked whether they are locked meanwhile is gone in a moment."""
+        deadline = time.monotonic() + HOLD_SECONDS
+        while True:
+            try:
+                return self.hold(machine)
+            except Refusal as refusal:
+                if refusal.kind is not Kind.IN_USE or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
 
     @contextmanager
     def _creating(self, path: str) -> Iterator[DiskFile]:

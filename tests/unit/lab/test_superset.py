@@ -22,6 +22,7 @@ from ansible_collections.opendr.hyperv.tests.unit.lab.scene import SLOT, Scene
 
 SIZE = 6 * MiB
 PAGE = 4 * KiB
+EXAMPLES = settings().max_examples // 3  # a story is longer than most examples
 
 writes = st.tuples(st.just("write"), st.integers(0, SIZE // 512 - 1), st.integers(1, 600), st.integers(0, 255))
 others = st.sampled_from(["point", "failed", "user", "apply", "remove", "settle", "restart", "cycle_power"])
@@ -122,7 +123,10 @@ def differing(old: bytes, new: bytes) -> list[int]:
 
 
 @pytest.mark.needs("qemu-img")
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(story=steps, chosen=answers)
 @example(story=[("user",), ("write", 0, 8, 1), ("point",), ("apply",), ("point",)], chosen={})
 @example(story=[("point",), ("write", 99, 8, 1), ("restart",), ("failed",), ("write", 0, 8, 1), ("point",)], chosen={})

@@ -346,6 +346,8 @@ else:
         def close(self) -> None:
             if self._direct is not None:
                 os.close(self._direct)
+            # A program that is just being started may still share the descriptor: closing alone would keep the lock.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
 
     def _suits_direct(offset: int, data: memoryview) -> bool:
