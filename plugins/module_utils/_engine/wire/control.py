@@ -9,7 +9,7 @@ One table serves both ends. The name of a call on the wire is the key in ``CALLS
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -97,9 +97,9 @@ NAMES: Final = {arguments: name for name, (arguments, _result) in CALLS.items()}
 
 def request_frame(call: Call) -> Frame:
     """Encode a call, without the extents of an order."""
+    if isinstance(call, StartSource):
+        call = StartSource(replace(call.order, extents=()))
     arguments = to_plain(call)
-    if isinstance(call, StartSource) and isinstance(arguments, dict):
-        arguments = {"order": {**arguments["order"], "extents": []}}
     return Request(NAMES[type(call)], arguments if isinstance(arguments, dict) else {}).frame()
 
 
@@ -121,14 +121,13 @@ def parse_request(frame: Frame, extents: list[Extent]) -> Call:
     request = Request.parse(frame)
     if request.method not in CALLS:
         raise PeerError(f"a mover has no function {request.method[:80]!r}", reason="method_unknown")
-    arguments = request.arguments
-    order = arguments.get("order")
-    if extents and isinstance(order, dict):
-        arguments = {**arguments, "order": {**order, "extents": [list(extent) for extent in extents]}}
     try:
-        return from_plain(CALLS[request.method][0], arguments)
+        call = from_plain(CALLS[request.method][0], request.arguments)
     except ValueError as error:
         raise PeerError(f"{request.method}: {error}", reason="message_invalid") from error
+    if isinstance(call, StartSource):
+        return StartSource(replace(call.order, extents=tuple(extents)))
+    return call
 
 
 def parse_result(call: Call, plain: object) -> Result:
