@@ -43,7 +43,8 @@ class MemoryFile:
         for number, start, at, length in _per_page(offset, len(view)):
             page = self._pages.setdefault(number, bytearray(PAGE))
             page[start : start + length] = view[at : at + length]
-        self._size = max(self._size, offset + len(view))
+        if view:
+            self._size = max(self._size, offset + len(view))
 
     def resize(self, size: int) -> None:
         if size < self._size:
