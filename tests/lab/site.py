@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import (
     SqlCatalog,
@@ -167,7 +167,7 @@ class ProcessSite(LabSite):
         self.movers: dict[str, LabMover] = {}
         self._manager = self.authority.issue(MANAGER, role="manager")
 
-    def start(self) -> ProcessSite:
+    def start(self) -> Self:
         for host in self.hosts.values():
             host.start()
         self.source, self.target = (self.hosts[name].control() for name in (SOURCE, TARGET))
@@ -185,7 +185,7 @@ class ProcessSite(LabSite):
         for host in self.hosts.values():
             host.stop()
 
-    def __enter__(self) -> ProcessSite:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_exc: object) -> None:
@@ -277,7 +277,7 @@ class SmallSite(LabSite):
             host.stop()
         self.catalog.close()
 
-    def __enter__(self) -> SmallSite:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -286,7 +286,9 @@ class SmallSite(LabSite):
     def run(self, job: JobSpec | None = None, *, site: Site | None = None) -> SessionReport:
         """Run a session; ``journal`` has what it told."""
         self.journal = MemoryJournal()
-        return run_session(site or self.site(), job or self.job(), session_id=uuid.uuid4())
+        return run_session(
+            replace(site or self.site(), journal=self.journal), job or self.job(), session_id=uuid.uuid4()
+        )
 
     def site(self, *, state: str = "state", **changes: Any) -> Site:
         """Return the ports of a manager with a state folder of its own name."""

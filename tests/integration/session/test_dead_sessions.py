@@ -63,7 +63,7 @@ def test_later_session_may_die_at_every_changing_call(site, after):
     site.guest_writes(1, 0, 1 * MiB)
     points = walk(site, job, after=after)
     assert len(points) >= 18
-    for number, (name, nth, after) in enumerate(points):
+    for number, (name, nth, _after) in enumerate(points):
         site.guest_writes(number, 0, number % 20 * MiB)
         site.guest_writes(number, 1, number % 14 * MiB)
         assert killed(site, job, Death(name, nth=nth, after=after)), (name, nth, after)

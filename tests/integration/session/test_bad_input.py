@@ -1,0 +1,221 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What cannot work is refused with a stable code that names option, value and way out; nothing is left behind."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import TransportError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Slot
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import Lease
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
+from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, REPLICAS, disks, only_error
+
+
+def refused(site, job=None, **changes):
+    """Run a session that must fail; return its error after making sure that nothing is left behind."""
+    points = {record.replica_id: record.restore_points for record in site.records()}
+    report = site.run(job, site=site.site(**changes))
+    error = only_error(report)
+    assert error["message"], error
+    assert error["hint"], error
+    assert site.source_leftovers() == []
+    assert {record.replica_id: record.restore_points for record in site.records() if record.restore_points} == points
+    assert [record.lease for record in site.records() if record.lease] == []
+    return error
+
+
+def recovers(site):
+    """The next good session succeeds."""
+    assert site.run().outcome is Outcome.DONE, site.journal.texts
+    site.prove(points=len(site.record().restore_points))
+
+
+def test_unknown_machine(site):
+    error = refused(site, site.job(vms=["nobody"]))
+    assert (error["code"], error["reason"]) == ("request_invalid", "vm_not_found")
+    assert "option vms: 'nobody'" in str(error["message"])
+    assert site.records() == []
+
+
+def test_name_of_two_machines(site):
+    other = site.source.create_machine("web", folder=f"{FOLDER}\\other", disks=disks(8 * MiB))
+    error = refused(site)
+    assert error["reason"] == "vm_ambiguous"
+    assert other in str(error["hint"])
+
+
+def test_folder_outside_of_the_allowed_ones(site):
+    site.target.call("lab.set_replica_roots", roots=["D:\\Elsewhere"])
+    error = refused(site)
+    assert (error["code"], error["reason"]) == ("request_invalid", "path_not_allowed")
+    assert "option target_path: 'D:\\\\Replicas'" in str(error["message"])
+    site.target.call("lab.set_replica_roots", roots=["D:\\"])
+    recovers(site)
+
+
+def test_folder_that_no_mover_serves(site):
+    error = refused(site, site.job(target_proxies=["hv-a"]))
+    assert (error["code"], error["reason"]) == ("request_invalid", "path_not_served")
+    assert "option target_proxies" in str(error["message"])
+    recovers(site)
+
+
+def test_target_volume_that_is_full_before_the_session(site):
+    site.target.call("lab.fill_volume", letter="D", free=MiB)
+    error = refused(site)
+    assert (error["code"], error["reason"]) == ("state_conflict", "volume_full")
+    assert REPLICAS in str(error["message"])
+    site.target.call("lab.fill_volume", letter="D", free=1 << 40)
+    recovers(site)
+
+
+def test_source_volume_without_room_for_a_checkpoint(site):
+    site.run()
+    site.source.call("lab.fill_volume", letter="C", free=MiB)
+    error = refused(site)
+    assert error["reason"] == "volume_full"
+    assert "a checkpoint" in str(error["message"])
+    site.source.call("lab.fill_volume", letter="C", free=1 << 40)
+    recovers(site)
+
+
+@pytest.mark.parametrize("kind", ["PassThrough", "VhdSet", "Shared", "Vhd"])
+def test_disk_that_cannot_be_replicated(site, kind):
+    disk = {"size": 8 * MiB, "location": 3, "kind": kind, "path": f"C:\\VMs\\web\\{kind}.vhds"}
+    site.source.call("lab.add_disk", vm_id=site.vm_id, disk=disk)
+    error = refused(site)
+    assert (error["code"], error["reason"]) == ("request_invalid", "disk_unsupported")
+    assert str(Slot("SCSI", 0, 3)) in str(error["message"])
+    assert kind in str(error["message"])
+    site.source.call("Remove-VMHardDiskDrive", vm_id=site.vm_id, controller="SCSI", number=0, location=3)
+    recovers(site)
+
+
+def test_two_disks_of_one_id(site):
+    drive = site.machine("web")["settings"]["drives"][0]
+    disk = {"size": 24 * MiB, "location": 3, "disk_id": drive["disk_id"]}
+    site.source.call("lab.add_disk", vm_id=site.vm_id, disk=disk)
+    error = refused(site)
+    assert error["reason"] == "disk_ids_equal"
+    assert "SCSI 0:0 and SCSI 0:3" in str(error["message"])
+
+
+def test_machine_with_checkpoints_disabled(site):
+    site.source.call("Set-VM -CheckpointType", vm_id=site.vm_id, checkpoint_type="Disabled")
+    error = refused(site)
+    assert (error["code"], error["reason"]) == ("request_invalid", "checkpoints_disabled")
+    site.source.call("Set-VM -CheckpointType", vm_id=site.vm_id, checkpoint_type="Production")
+    recovers(site)
+
+
+def test_configuration_version_that_is_too_old(site):
+    site.source.create_machine("old", folder=f"{FOLDER}\\old", disks=disks(8 * MiB), version="5.0")
+    error = refused(site, site.job(vms=["old"]))
+    assert (error["code"], error["reason"]) == ("request_invalid", "version_too_old")
+    assert "5.0" in str(error["message"])
+
+
+def test_guest_that_cannot_be_made_consistent(site):
+    site.source.call("lab.fail_vss", count=-1)
+    error = refused(site, site.job(consistency="application"))
+    assert error["reason"] == "checkpoint_failed"
+    assert "option consistency" in str(error["message"])
+    report = site.run()
+    assert report.machines[0].consistency == "Crash"
+    assert "crash-consistent instead" in report.machines[0].warnings[0]
+    site.source.call("lab.fail_vss", count=1)
+    assert site.run().machines[0].consistency == "Application"
+    site.prove(points=2)
+
+
+def test_disabled_job(site):
+    report = site.run(site.job(enabled=False))
+    assert only_error(report)["reason"] == "job_disabled"
+    assert report.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("side", ["hv-a", "hv-b"])
+def test_host_that_is_not_reached(site, side):
+    def connect(name):
+        if name == side:
+            raise TransportError(f"host {name} cannot be reached", hint="check ansible_host", reason="unreachable")
+        return site.connect_host(name)
+
+    error = refused(site, connect_host=connect)
+    assert (error["code"], error["reason"]) == ("transport_failed", "unreachable")
+    recovers(site)
+
+
+def test_two_jobs_on_one_machine_at_once(site):
+    with site.site().locks.hold(f"vm-{site.vm_id}"):
+        error = refused(site, site.job(name="second"))
+    assert (error["code"], error["reason"]) == ("state_conflict", "vm_busy")
+    assert site.records() == []
+    recovers(site)
+
+
+def test_two_managers_on_one_replica(site):
+    site.run()
+    now = [site.clock.now()]
+
+    class Held(type(site.clock)):
+        def now(self):
+            return now[0]
+
+    clock = Held()
+    first = site.site(clock=clock)
+    record = site.record()
+    lease = {"manager": "mgr-1", "manager_id": first.manager_id, "session_id": record.replica_id, "until": now[0] + 300}
+    _take(site, lease)
+    second = site.site(state="other", clock=clock)
+    error = only_error(site.run(site=second))
+    assert (error["code"], error["reason"]) == ("state_conflict", "replica_busy")
+    assert "manager mgr-1" in str(error["message"])
+    now[0] += 301
+    assert site.run(site=second).outcome is Outcome.DONE
+    assert site.record().epoch == record.epoch + 2
+
+
+def _take(site, lease):
+    """Let another session hold the replica."""
+    record = site.record()
+    held = replace(record, epoch=record.epoch + 1, lease=Lease(**{**lease, "session_id": uuid.uuid4()}))
+    site.target.dispatch(
+        "Set-HvrReplicaRecord", Folder=record.target.folder, ExpectedEpoch=record.epoch, Record=held.as_text()
+    )
+
+
+def test_session_into_another_replica_has_the_machine_frozen(site):
+    site.source.dispatch(
+        "New-HvrCheckpoint",
+        VmId=site.vm_id,
+        Name="OpenDR 00000000-0000-0000-0000-000000000001 00000000-0000-0000-0000-000000000002 20991231T000000Z",
+        Consistency="Crash",
+    )
+    error = only_error(site.run())
+    assert (error["code"], error["reason"]) == ("state_conflict", "source_busy")
+    assert len(site.source_leftovers()) == 1
+
+
+def test_session_that_was_fenced_changes_nothing(site):
+    site.run()
+    record = site.record()
+
+    class Takeover(type(site.clock)):
+        def sleep(self, seconds):
+            if site.record().pending is not None and site.record().epoch == record.epoch + 1:
+                _take(site, {"manager": "x", "manager_id": record.replica_id, "until": 0.0})
+            super().sleep(seconds)
+
+    report = site.run(site=site.site(clock=Takeover()))
+    assert only_error(report)["reason"] == "fenced"
+    assert site.record().restore_points == record.restore_points
+    assert site.run().outcome is Outcome.DONE
+    site.prove(points=2)
