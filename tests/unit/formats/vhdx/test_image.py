@@ -196,7 +196,7 @@ CHAIN.flush()
 SPOTS = [*SLOTS, *COPIES, 2 * MiB, 2 * MiB + 64 * KiB, 3 * MiB, 3 * MiB + 8 * 4096, 4 * MiB]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(SPOTS), st.integers(0, 400), st.binary(min_size=1, max_size=40)), max_size=4))
 def test_any_damage_gives_an_image_or_format_error(damages):
     file = CHILD.copy()
