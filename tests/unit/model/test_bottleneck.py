@@ -22,11 +22,12 @@ def status(**busy: float) -> TransferStatus:
 @pytest.mark.parametrize(
     ("source", "target", "part"),
     [
-        (status(read=5, compress=1, send=1), status(receive=1, write=1), "source"),
-        (status(read=1, compress=5, send=1), status(receive=1, write=1), "proxy"),
-        (status(read=1, compress=1, send=5), status(receive=1, write=1), "network"),
-        (status(read=1, compress=1, send=1), status(receive=5, write=1), "network"),
-        (status(read=1, compress=1, send=1), status(receive=1, write=5), "target"),
+        (status(read=5, compress=1, send=1), status(receive=6, write=1), "source"),
+        (status(read=1, compress=5, send=1), status(receive=6, write=1), "proxy"),
+        (status(read=1, compress=1, send=5), status(receive=5, write=1), "network"),
+        (status(read=1, compress=1, send=7), status(receive=1, write=5), "target"),
+        (status(read=1, compress=1, send=7), status(receive=1, write=2, flush=4), "target"),
+        (status(read=1, send=7), status(receive=1, compare=5), "target"),
         (status(), status(), ""),
         (status(unknown=9), status(write=0.0), ""),
     ],
@@ -35,7 +36,7 @@ def test_longest_busy_stage_decides(source, target, part):
     assert bottleneck(busy_by_part(source, target)) == part
 
 
-def test_both_views_of_the_network_count_once_and_disks_add_up():
+def test_network_is_what_both_sides_waited_for_and_disks_add_up():
     one = busy_by_part(status(send=2.0), status(receive=3.0, write=4.0))
-    assert one == {"network": 3.0, "target": 4.0}
-    assert together([one, one, {"source": 1.0}]) == {"network": 6.0, "target": 8.0, "source": 1.0}
+    assert one == {"network": 2.0, "target": 4.0}
+    assert together([one, one, {"source": 1.0}]) == {"network": 4.0, "target": 8.0, "source": 1.0}
