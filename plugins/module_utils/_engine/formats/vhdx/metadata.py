@@ -124,10 +124,6 @@ class MetadataTable:
             if first.end > second.offset:
                 raise FormatError(f"metadata items {first.guid} and {second.guid} overlap")
 
-    def find(self, guid: UUID) -> Item | None:
-        """Return a system item, None when there is none."""
-        return next((item for item in self.items if item.guid == guid and not item.flags & IS_USER), None)
-
     def index_of(self, guid: UUID) -> int:
         """Return the position of a system item that is there."""
         return next(i for i, item in enumerate(self.items) if item.guid == guid and not item.flags & IS_USER)
