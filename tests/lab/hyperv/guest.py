@@ -9,7 +9,7 @@ A call is written down before it is done and done again after a kill, so disk an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,6 @@ class Guest:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._pending = lab.folder / "guest.pending"
 
     def write(self, vm_id: str, slot: str, *, offset: int, data: bytes) -> None:
         """Write whole sectors. Raises Refusal WRONG_STATE unless the machine runs, VOLUME_FULL (and it is paused)."""
@@ -76,18 +75,29 @@ class Guest:
             chain.close()
 
     def redo_pending(self) -> None:
-        """Do the last call again if a kill interrupted it. The machine's disks are open already."""
-        if not self._pending.exists():
+        """Do the calls again that a kill interrupted; those of machines that do not run wait until they do."""
+        for machine in self._lab.state.machines.values():
+            if self._lab.images.runs(machine):
+                try:
+                    self._redo(machine)
+                except Refusal as refusal:
+                    if refusal.kind is not Kind.VOLUME_FULL:
+                        raise
+
+    def _redo(self, machine: Machine) -> None:
+        path = self._pending(machine)
+        if not path.exists():
             return
-        head, _, body = self._pending.read_bytes().partition(b"\n")
+        head, _, body = path.read_bytes().partition(b"\n")
         call = json.loads(head)
-        machine = self._lab.machine(call["vm_id"])
-        drive = self._drive(machine, call["slot"])
         writes, start = [], 0
         for offset, length in call["extents"]:
             writes.append((offset, body[start : start + length]))
             start += length
-        self._put(machine, drive, writes)
+        self._put(machine, self._drive(machine, call["slot"]), writes)
+
+    def _pending(self, machine: Machine) -> Path:
+        return self._lab.folder / f"guest-{machine.vm_id}.pending"
 
     def _apply_all(self, machine: Machine, drive: Drive, pieces: Iterable[tuple[int, bytes]]) -> int:
         batch: Writes = []
@@ -104,15 +114,15 @@ class Guest:
         return total
 
     def _apply(self, machine: Machine, drive: Drive, writes: Writes) -> None:
-        self.redo_pending()
+        self._redo(machine)
         self._check(self._lab.images.held(machine, drive.path), writes)
         self._shadow(machine, drive)
         extents = [Extent(offset, len(data)) for offset, data in writes]
         self._lab.tracking.record(machine.vm_id, drive.disk_id, extents=extents)
-        head = json.dumps({"vm_id": machine.vm_id, "slot": drive.slot, "extents": extents}).encode()
-        new = self._pending.with_suffix(".new")
+        head = json.dumps({"slot": drive.slot, "extents": extents}).encode()
+        new = self._pending(machine).with_suffix(".new")
         new.write_bytes(b"\n".join([head, b"".join(data for _, data in writes)]))
-        new.replace(self._pending)
+        new.replace(self._pending(machine))
         try:
             self._put(machine, drive, writes)
         except Refusal:  # no room: the host pauses the machine (PausedCritical); the write is done when it goes on
@@ -131,7 +141,7 @@ class Guest:
         chain.flush()
         for offset, data in writes:
             self._lab.shadows.write(machine.vm_id, drive.disk_id, offset=offset, data=data)
-        self._pending.unlink(missing_ok=True)
+        self._pending(machine).unlink(missing_ok=True)
 
     def _check(self, chain: Chain, writes: Writes) -> None:
         sector = chain.geometry.logical_sector_size
@@ -144,12 +154,8 @@ class Guest:
         live = self._lab.shadows.live(machine.vm_id, drive.disk_id)
         if not live.exists():
             chain = self._lab.images.held(machine, drive.path)
-            self._lab.shadows.create(machine.vm_id, drive.disk_id, size=chain.virtual_size)
-            for extent in chain.allocated():
-                for offset in range(extent.offset, extent.end, BATCH):
-                    data = bytearray(min(BATCH, extent.end - offset))
-                    chain.read_into(offset, memoryview(data))
-                    self._lab.shadows.write(machine.vm_id, drive.disk_id, offset=offset, data=bytes(data))
+            pieces = _pieces(chain)
+            self._lab.shadows.create(machine.vm_id, drive.disk_id, size=chain.virtual_size, pieces=pieces)
         return live
 
     def _running(self, vm_id: str) -> Machine:
@@ -163,3 +169,11 @@ class Guest:
         if drive is None:
             raise Refusal(Kind.INVALID_ARGUMENT, f"{machine.name} has no virtual disk at {slot}")
         return drive
+
+
+def _pieces(chain: Chain) -> Iterator[tuple[int, bytes]]:
+    for extent in chain.allocated():
+        for offset in range(extent.offset, extent.end, BATCH):
+            data = bytearray(min(BATCH, extent.end - offset))
+            chain.read_into(offset, memoryview(data))
+            yield offset, bytes(data)

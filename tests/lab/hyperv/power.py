@@ -58,10 +58,17 @@ class Power:
         self._move(self.lab.machine(vm_id), source="Paused", target="Running")
 
     def resume_after_restart(self) -> None:
-        """Take up the machines that ran when the lab's process ended: their worker processes did not notice."""
+        """Take up the machines that ran when the lab's process ended: their worker processes did not notice.
+
+        One whose disks somebody took or broke meanwhile is off, as after a loss of its storage.
+        """
         for machine in self.lab.state.machines.values():
             if machine.state in {"Running", "Paused"} and not machine.removed:
-                self.lab.images.hold(machine)
+                try:
+                    self.lab.images.hold(machine)
+                except Refusal:
+                    machine.state = "Off"
+        self.lab.commit()
 
     def _move(self, machine: Machine, *, source: str, target: str) -> None:
         if machine.state != source:

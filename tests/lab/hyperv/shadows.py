@@ -30,12 +30,16 @@ class Shadows:
     def live(self, vm_id: str, disk_id: str) -> Path:
         return self._folder / vm_id / _LIVE / f"{disk_id}.raw"
 
-    def create(self, vm_id: str, disk_id: str, *, size: int) -> None:
-        """Begin the shadow of a disk that reads as zeros."""
+    def create(self, vm_id: str, disk_id: str, *, size: int, pieces: Iterable[tuple[int, bytes]] = ()) -> None:
+        """Begin the shadow of a disk that reads as zeros but for some pieces (offset and content)."""
         path = self.live(vm_id, disk_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        temporary = path.with_suffix(".new")
+        with temporary.open("wb") as file:
             file.truncate(size)
+            for offset, data in pieces:
+                os.pwrite(file.fileno(), data, offset)
+        temporary.replace(path)
 
     def write(self, vm_id: str, disk_id: str, *, offset: int, data: bytes) -> None:
         with self.live(vm_id, disk_id).open("r+b") as file:

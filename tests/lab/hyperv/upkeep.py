@@ -36,7 +36,7 @@ class Upkeep:
             self._thread.join()
 
     def recover(self) -> None:
-        """Finish what a kill has interrupted, before anything else is allowed."""
+        """Finish what a kill has interrupted, or undo it. A merge that cannot go on now does so later."""
         for machine in list(self.lab.state.machines.values()):
             for path in machine.trash:
                 if not machine.owns(path):
@@ -44,7 +44,7 @@ class Upkeep:
             machine.trash = []
             self.lab.thaw_shadows(machine)
             if machine.merge is not None:
-                self._merge(machine, machine.merge)
+                self._step(machine)
         self.lab.commit()
 
     def settle(self, *, now: float) -> None:

@@ -124,11 +124,11 @@ class Volumes:
         volume.filled = 0
         self._budgets.clear()
         surplus = max(0, self.space(f"{letter}:\\")[1] - free)
-        if volume.mounted:
-            with open(filler, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, surplus) if surplus else None
-        else:
+        if not volume.mounted:
             volume.filled = surplus
+        elif surplus:
+            with open(filler, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, surplus)
 
     def limit(self, letter: str, *, size: int) -> None:
         """Add a volume, or change the size of one that has no file system of its own."""

@@ -261,6 +261,36 @@ def test_guest_is_paused_when_its_volume_is_full_and_loses_nothing(scene):
     assert scene.live_difference(vm_id) is None
 
 
+def test_write_that_waits_for_room_is_no_concern_of_another_machine(scene):
+    full = scene.machine("full")
+    scene.admin.fill_volume("C", free=MiB)
+    assert kind_of(scene.write, full, data=b"x" * 4 * MiB) is Kind.VOLUME_FULL
+    scene.restart()
+    scene.admin.fill_volume("C", free=1 << 40)
+    scene.write(scene.machine("other"))
+    scene.restart()
+    assert scene.live_difference(full) is None, "the restart has done it"
+
+
+def test_machine_whose_disk_was_taken_while_the_host_was_down_is_off(scene):
+    vm_id = scene.machine()
+    path = str(scene.host.lab.volumes.local(scene.leaf(vm_id)))
+    scene.close()
+    with files.open_leaf(path):
+        scene.restart()
+        assert scene.call("Get-HvrVm", VmId=vm_id)[0]["State"] == "Off"
+    scene.host.power.start_vm(vm_id)
+
+
+def test_started_replica_gets_a_shadow_of_what_it_holds(scene, fence, replica):
+    scene.admin.edit_offline(replica, SLOT, offset=MiB, data=b"sent" * 1024)
+    drive = scene.host.disks.get_vm_hard_disk_drive(replica)[0]
+    scene.host.lab.shadows.live(replica, drive.disk_id).unlink()
+    scene.host.power.start_vm(replica)
+    scene.write(replica, offset=0)
+    assert scene.live_difference(replica) is None
+
+
 def test_disk_of_a_new_machine_can_begin_with_an_image(scene, tmp_path):
     image = tmp_path / "image.raw"
     image.write_bytes(b"content!" * 4096)
