@@ -53,7 +53,7 @@ def with_parts(text: str) -> str:
         if not pattern.search(text):
             raise ValueError(f"{PATH.name} has no place for {name}")
         new = f"{begin}\n{part}\n{end}"
-        text = pattern.sub(lambda _, new=new: new, text)  # type: ignore[misc]
+        text = pattern.sub(lambda _unused, new=new: new, text)  # type: ignore[misc]
     return text
 
 

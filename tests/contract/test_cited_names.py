@@ -41,7 +41,7 @@ def test_contract_function_cites_what_exists(name):
 @pytest.mark.parametrize("found", graded(), ids=lambda found: found.name)
 def test_modelled_behaviour_is_one_of_a_host(found):
     assert unknown(found.name) == set()
-    cmdlet, *_ = found.name.split(" ")
+    cmdlet, *_unused = found.name.split(" ")
     for parameter in PARAMETER.findall(found.name):
         assert parameter in CITED["cmdlets"][cmdlet]["parameters"]
 

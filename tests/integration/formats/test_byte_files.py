@@ -52,7 +52,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path):
 
 def test_random_calls_agree_with_a_bytearray(file):
     chance, shadow = random.Random(1), bytearray()
-    for _ in range(300):
+    for _turn in range(300):
         offset, length = chance.randrange(200_000), chance.choice((0, 1, 511, 4096, 70_000))
         choice = chance.random()
         if choice < 0.5:

@@ -49,7 +49,7 @@ def oracle(tmp_path: Path) -> Oracle:
 def layered(chance: random.Random, *, count: int, blocks_mib: Sequence[int]) -> tuple[list[MemoryFile], bytearray]:
     files: list[MemoryFile] = []
     shadow = bytearray(SIZE)
-    for _ in range(count):
+    for _turn in range(count):
         block_size = chance.choice(blocks_mib) * MiB
         if files:
             files.insert(0, child_of(files[0], block_size=block_size))

@@ -40,7 +40,7 @@ def test_qemu_reads_what_was_written_here(tmp_path, block_mib, allocation):
     chance = random.Random(block_mib)
     file, shadow = base(geometry(SIZE, block_size=block_mib * MiB, allocation=allocation)), bytearray(SIZE)
     image, raw = tmp_path / "image.vhdx", tmp_path / "disk.raw"
-    for _ in range(4):
+    for _turn in range(4):
         chain = writable(file)
         scribble(chain, shadow, chance=chance, steps=8)
         chain.flush()

@@ -66,7 +66,7 @@ def test_nothing_is_lost_by_a_kill(process, machine):
 
 
 def test_kill_among_many_writes_leaves_disk_and_shadow_equal(process, machine):
-    for _ in range(3):
+    for _turn in range(3):
         writing = threading.Event()
 
         def guest(writing=writing):

@@ -77,8 +77,8 @@ class Checkpoints:
             reference_point_id=f"Microsoft:{str(uuid4()).upper()}",
             checkpoint_id=checkpoint.checkpoint_id,
             consistency=checkpoint.consistency,
-            disk_ids=[disk_id for disk_id, _ in pairs],
-            rct_ids=[rct_id for _, rct_id in pairs],
+            disk_ids=[disk_id for disk_id, _unused in pairs],
+            rct_ids=[rct_id for _unused, rct_id in pairs],
         )
         machine.reference_points.append(point)
         self._release(machine, checkpoint)

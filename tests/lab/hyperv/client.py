@@ -107,5 +107,5 @@ class LabControl:
     def __enter__(self) -> LabControl:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self.close()

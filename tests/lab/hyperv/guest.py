@@ -88,7 +88,7 @@ class Guest:
         path = self._pending(machine)
         if not path.exists():
             return
-        head, _, body = path.read_bytes().partition(b"\n")
+        head, _unused, body = path.read_bytes().partition(b"\n")
         call = json.loads(head)
         writes, start = [], 0
         for offset, length in call["extents"]:
@@ -121,7 +121,7 @@ class Guest:
         self._lab.tracking.record(machine.vm_id, drive.disk_id, extents=extents)
         head = json.dumps({"slot": drive.slot, "extents": extents}).encode()
         new = self._pending(machine).with_suffix(".new")
-        new.write_bytes(b"\n".join([head, b"".join(data for _, data in writes)]))
+        new.write_bytes(b"\n".join([head, b"".join(data for _unused, data in writes)]))
         new.replace(self._pending(machine))
         try:
             self._put(machine, drive, writes)

@@ -61,4 +61,4 @@ class ModelHost:
 
 def graded() -> list[Behaviour]:
     """Return every modelled behaviour with its grade and source."""
-    return [found for part in PARTS for found, _ in behaviours(part)]
+    return [found for part in PARTS for found, _unused in behaviours(part)]

@@ -61,7 +61,7 @@ class LabHostProcess:
                 text=True,
                 env=environment,
             )
-        word, _, port = (self._process.stdout.readline() if self._process.stdout else "").partition(" ")
+        word, _unused, port = (self._process.stdout.readline() if self._process.stdout else "").partition(" ")
         if word != "ready":
             self.kill()
             raise RuntimeError(f"lab host {self.name} did not start, see {self.folder / 'log.txt'}")
@@ -98,5 +98,5 @@ class LabHostProcess:
     def __enter__(self) -> LabHostProcess:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self.stop()

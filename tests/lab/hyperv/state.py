@@ -127,7 +127,7 @@ class Machine:
 
     @property
     def version_number(self) -> tuple[int, int]:
-        major, _, minor = self.version.partition(".")
+        major, _unused, minor = self.version.partition(".")
         return int(major), int(minor or 0)
 
     def checkpoint(self, checkpoint_id: str) -> Checkpoint | None:

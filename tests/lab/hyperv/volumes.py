@@ -191,7 +191,7 @@ def _find(folder: Path, name: str) -> Path:
 
 def _used(root: Path) -> int:
     total = 0
-    for folder, _, names in os.walk(root):
+    for folder, _unused, names in os.walk(root):
         for name in names:
             try:
                 total += os.lstat(os.path.join(folder, name)).st_blocks * 512

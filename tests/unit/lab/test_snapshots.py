@@ -117,7 +117,7 @@ def test_apply_brings_hardware_notes_and_adapters_back(scene):
 
 
 def test_removal_returns_early_or_merged_by_the_switch(scene, fence, replica):
-    points, _ = restore_points(scene, fence, replica, count=2)
+    points, _unused = restore_points(scene, fence, replica, count=2)
     scene.admin.set_switches({"removal_returns": "merged"})
     scene.call("Remove-HvrRestorePoint", **fence, VmId=replica, RestorePointId=points[0])
     assert scene.call("Get-HvrActivity", VmId=replica)[0]["Idle"]
@@ -125,7 +125,7 @@ def test_removal_returns_early_or_merged_by_the_switch(scene, fence, replica):
 
 
 def test_new_point_and_apply_are_refused_while_merging(scene, fence, replica):
-    points, _ = restore_points(scene, fence, replica, count=2)
+    points, _unused = restore_points(scene, fence, replica, count=2)
     scene.call("Remove-HvrRestorePoint", **fence, VmId=replica, RestorePointId=points[0])
     asked = {**fence, "VmId": replica}
     assert refusal(scene, "New-HvrRestorePoint", **asked, Name="third") == "Hvr.Busy"
@@ -133,7 +133,7 @@ def test_new_point_and_apply_are_refused_while_merging(scene, fence, replica):
 
 
 def test_leaf_held_by_a_mover_refuses_everything_that_would_move_it(scene, fence, replica):
-    points, _ = restore_points(scene, fence, replica, count=1)
+    points, _unused = restore_points(scene, fence, replica, count=1)
     asked = {**fence, "VmId": replica}
     with files.open_leaf(str(scene.host.lab.volumes.local(scene.leaf(replica)))):
         assert refusal(scene, "New-HvrRestorePoint", **asked, Name="second") == "Hvr.InUse"
@@ -145,7 +145,7 @@ def test_leaf_held_by_a_mover_refuses_everything_that_would_move_it(scene, fence
 
 
 def test_merge_waits_while_somebody_holds_a_file(scene, fence, replica):
-    points, _ = restore_points(scene, fence, replica, count=2)
+    points, _unused = restore_points(scene, fence, replica, count=2)
     base = scene.chain(scene.leaf(replica))[-1]
     scene.call("Remove-HvrRestorePoint", **fence, VmId=replica, RestorePointId=points[0])
     with files.open_leaf(str(base)):
@@ -165,7 +165,7 @@ def test_merge_waits_for_room_on_the_volume(scene, fence, replica, tmp_path):
 
 
 def test_running_machine_is_neither_checkpointed_nor_restored_as_a_replica(scene, fence, replica):
-    points, _ = restore_points(scene, fence, replica, count=1)
+    points, _unused = restore_points(scene, fence, replica, count=1)
     scene.host.power.start_vm(replica)
     asked = {**fence, "VmId": replica}
     assert refusal(scene, "New-HvrRestorePoint", **asked, Name="second") == "Hvr.WrongState"
@@ -180,7 +180,7 @@ def test_unknown_restore_point_is_an_error_to_apply_and_success_to_remove(scene,
 
 
 def test_removed_machine_is_gone_while_its_files_are_still_merged(scene, fence, replica, tmp_path):
-    _, truths = restore_points(scene, fence, replica, count=2)
+    _unused, truths = restore_points(scene, fence, replica, count=2)
     base = scene.host.lab.images.walk(scene.leaf(replica))[-1]
     scene.call("Remove-HvrVm", **fence, VmId=replica)
     assert scene.call("Get-HvrVm", Name="web_replica") == []

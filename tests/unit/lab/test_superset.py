@@ -54,7 +54,7 @@ class Story:
         self.points.append((self.scene.convert(self.vm_id, checkpoint), content))
 
     def failed(self) -> None:
-        checkpoint, _ = self.checkpoint()
+        checkpoint, _unused = self.checkpoint()
         self.scene.call("Remove-HvrCheckpoint", VmId=self.vm_id, CheckpointId=checkpoint)
 
     def user(self) -> None:

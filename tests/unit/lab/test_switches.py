@@ -40,7 +40,7 @@ def test_switches_and_orders_survive_a_kill(scene):
 def test_every_public_method_of_the_model_is_graded():
     for part in PARTS:
         public = {name for name in vars(part) if not name.startswith("_")}
-        marked = {call.__name__ for _, call in behaviours(part)}
+        marked = {call.__name__ for _unused, call in behaviours(part)}
         helpers = {"note_leaves", "notice_offline_edits", "offline_edits_allowed", "resume_after_restart"}
         assert public - marked - helpers == set(), f"{part.__name__} has behaviour without a grade"
 

@@ -93,7 +93,7 @@ def random_range(chance: random.Random, size: int) -> tuple[int, int]:
 
 def scribble(chain: Chain, shadow: bytearray, *, chance: random.Random, steps: int) -> None:
     """Write, zero and flush at random, into the chain and into its shadow."""
-    for _ in range(steps):
+    for _turn in range(steps):
         offset, length = random_range(chance, len(shadow))
         choice = chance.random()
         if choice < 0.6:

@@ -23,7 +23,7 @@ def test_lowest_bit_of_first_byte_is_first():
 def test_runs_are_those_of_a_plain_loop(data, draw):
     first = draw.draw(st.integers(0, 8 * len(data) - 1))
     count = draw.draw(st.integers(0, 8 * len(data) - first))
-    found = [bit for bit, length in bit_runs(data, first=first, count=count) for _ in range(length)]
+    found = [bit for bit, length in bit_runs(data, first=first, count=count) for _turn in range(length)]
     assert found == plain_bits(data)[first : first + count]
 
 

@@ -76,7 +76,7 @@ def test_reads_of_any_alignment_agree():
     chain.flush()
     files.insert(0, child_of(files[0]))
     scribble(chain := writable(*files), shadow, chance=chance, steps=30)
-    for _ in range(300):
+    for _turn in range(300):
         offset = chance.randrange(len(shadow))
         length = chance.randrange(min(2 * MiB, len(shadow) - offset) + 1)
         assert read(chain, offset, length) == shadow[offset : offset + length]
@@ -117,7 +117,7 @@ def test_allocated_is_what_any_layer_stores_and_no_layer_above_zeroes():
 def test_everything_outside_allocated_is_zero():
     chance = random.Random(5)
     files, shadow = [base()], bytearray(8 * MiB)
-    for _ in range(3):
+    for _turn in range(3):
         scribble(chain := writable(*files), shadow, chance=chance, steps=5)
         chain.flush()
         for extent in Chain.open(files).allocated():
@@ -185,7 +185,7 @@ def test_deepest_chain_is_read_and_written():
     files = [base(geometry(2 * MiB))]
     (chain := writable(*files)).write(512, b"b" * 512)
     chain.flush()
-    for _ in range(255):
+    for _turn in range(255):
         files.insert(0, child_of(files[0]))
     chain = writable(*files)
     chain.write(1024, b"l" * 512)

@@ -168,7 +168,7 @@ def test_partial_state_in_a_base_is_read_as_full():
 def test_flipped_bit_in_one_header_or_table_leaves_the_other():
     chance = random.Random(3)
     for offset, size in [*((slot, SIZE) for slot in SLOTS), *((copy, TABLE_SIZE) for copy in COPIES)]:
-        for _ in range(10):
+        for _turn in range(10):
             file = base()
             at = offset + chance.randrange(size)
             file.write(at, bytes([file.read(at, 1)[0] ^ 1 << chance.randrange(8)]))
@@ -178,7 +178,7 @@ def test_flipped_bit_in_one_header_or_table_leaves_the_other():
 def test_flipped_bits_in_both_headers_or_tables_are_refused():
     chance = random.Random(4)
     for offsets, size in ((SLOTS, SIZE), (COPIES, TABLE_SIZE)):
-        for _ in range(20):
+        for _turn in range(20):
             file = base()
             for offset in offsets:
                 at = offset + chance.randrange(size)

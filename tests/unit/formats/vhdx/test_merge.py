@@ -32,7 +32,7 @@ def layers(count: int, *, seed: int) -> tuple[list[MemoryFile], list[bytearray]]
     files: list[MemoryFile] = []
     shadows: list[bytearray] = []
     shadow = bytearray(SIZE)
-    for _ in range(count):
+    for _turn in range(count):
         block_size = chance.choice((1, 2, 32)) * MiB
         files.insert(0, child_of(files[0], block_size=block_size) if files else base(geometry(SIZE)))
         chain = writable(*files)
@@ -85,7 +85,7 @@ def test_zeros_of_the_child_hide_what_lies_below_after_the_merge(state):
 
 def test_merge_can_be_repeated():
     (leaf, middle, bottom), shadows = layers(3, seed=4)
-    for _ in range(3):
+    for _turn in range(3):
         merge_child(middle, bottom, new_id=uuid4)
         assert content([leaf, middle, bottom]) == shadows[0]
         assert content([bottom]) == shadows[1]
@@ -113,7 +113,7 @@ def test_failure_at_any_call_leaves_the_chain_readable_and_the_merge_repeatable(
 
 
 def test_parent_gets_a_new_identity_and_the_child_keeps_its_own():
-    (leaf, bottom), _ = layers(2, seed=6)
+    (leaf, bottom), _unused = layers(2, seed=6)
     old_leaf, old_bottom = Image.open(leaf), Image.open(bottom)
     merge_child(leaf, bottom, new_id=uuid4)
     assert Image.open(bottom).data_write_guid != old_bottom.data_write_guid
@@ -122,11 +122,11 @@ def test_parent_gets_a_new_identity_and_the_child_keeps_its_own():
 
 
 def test_relink_writes_paths_and_a_single_linkage():
-    (leaf, middle, bottom), _ = layers(3, seed=7)
+    (leaf, middle, bottom), _unused = layers(3, seed=7)
     merge_child(middle, bottom, new_id=uuid4)
     parent = Image.open(bottom)
     paths = ParentPaths(relative=".\\" + "x" * 900, absolute="D:\\y", volume="\\\\?\\Volume{1}\\y")
-    for _ in range(3):
+    for _turn in range(3):
         relink(leaf, parent, locator=paths, new_id=uuid4)
     locator = locator_of(leaf)
     assert locator.linkages == (parent.data_write_guid,)
@@ -162,7 +162,7 @@ def test_relink_of_a_base_or_to_another_disk_is_refused():
 
 
 def test_relinked_child_is_refused_by_its_old_parent():
-    (leaf, middle, bottom), _ = layers(3, seed=8)
+    (leaf, middle, bottom), _unused = layers(3, seed=8)
     merge_child(middle, bottom, new_id=uuid4)
     relink(leaf, Image.open(bottom), locator=PATHS, new_id=uuid4)
     with pytest.raises(FormatError, match="another content"):

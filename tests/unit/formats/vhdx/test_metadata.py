@@ -74,7 +74,7 @@ def test_metadata_survives_packing(metadata):
 
 
 def test_items_lie_where_windows_puts_them():
-    table, _ = read(pack_metadata(CHILD))
+    table, _unused = read(pack_metadata(CHILD))
     assert [item.offset for item in table.items] == [65536, 65544, 65552, 65556, 65560, 65576]
     assert [item.flags for item in table.items] == [4, 6, 6, 6, 6, 4]
 

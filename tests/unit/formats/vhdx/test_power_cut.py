@@ -50,7 +50,7 @@ class History:
 
 
 def work(chain: Chain, history: History, *, chance: random.Random, steps: int) -> None:
-    for _ in range(steps):
+    for _turn in range(steps):
         offset, length = random_range(chance, SIZE)
         choice = chance.random()
         data = chance.randbytes(length) if choice < 0.5 else bytes(length)
@@ -81,14 +81,14 @@ def power_cuts(seed: int, *, layers: int, rounds: int) -> None:
     chance = random.Random(seed)
     files = [base(geometry(SIZE, block_size=MiB))]
     shadow = bytearray(SIZE)
-    for _ in range(layers):
+    for _turn in range(layers):
         chain = writable(*files)
         scribble(chain, shadow, chance=chance, steps=6)
         chain.flush()
         files.insert(0, child_of(files[0], block_size=chance.choice((1, 2)) * MiB))
     leaf, parents = files[0], files[1:]
     history = History(shadow)
-    for _ in range(rounds):
+    for _turn in range(rounds):
         leaf = cut_once(leaf, parents, history, chance=chance)
     chain = writable(leaf, *parents)
     chain.prepare()  # so that the leaf is repaired even when nothing changes

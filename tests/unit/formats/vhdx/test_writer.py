@@ -210,7 +210,7 @@ def test_power_cut_in_first_partial_write_shows_old_or_new(make):
             written(file, parent, offset=512, data=b"c" * 512)
         except Injected:
             pass
-        for after in (file.cut(chance) for _ in range(60)):
+        for after in (file.cut(chance) for _turn in range(60)):
             assert check_chain([after, parent], after_crash=True) == []
             assert read(Chain.open([after, parent]), 0, 1536) in (old, new)
     assert not file.fuse.blown

@@ -87,7 +87,7 @@ def test_playbooks_pass_the_specifications(file: Path) -> None:
 
 def test_yaml_in_pages_passes_the_specifications() -> None:
     blocks = [(page, block) for page in PAGES for block in yaml_blocks(page)]
-    assert any("hyperv_replica_job" in block for _, block in blocks)
+    assert any("hyperv_replica_job" in block for _unused, block in blocks)
     assert [(page.name, complaint) for page, block in blocks for complaint in complaints(block)] == []
 
 
