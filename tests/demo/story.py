@@ -92,7 +92,7 @@ class Story:
 
     def _write_inventory(self, line: SlowRelay) -> Path:
         path = self._folder / "inventory.yml"
-        return write_inventory(self._lab, path, jobs=[JOB], hv_b={"opendr_mover_port": line.port})
+        return write_inventory(self._lab, path, jobs=[JOB], changes={TARGET: {"opendr_mover_port": line.port}})
 
     def _create_machine(self) -> None:
         disks: list[dict[str, object]] = [

@@ -15,8 +15,10 @@ import yaml
 from ansible_collections.opendr.hyperv.tests.lab.site import MANAGER, PASSWORD, USER, ProcessSite
 
 
-def write_inventory(site: ProcessSite, path: Path, *, jobs: Sequence[Any] = (), **changes: Mapping[str, Any]) -> Path:
-    """Write an inventory of a running site. ``changes`` are host variables by host name, ``hv_a`` for hv-a."""
+def write_inventory(
+    site: ProcessSite, path: Path, *, jobs: Sequence[Any] = (), changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> Path:
+    """Write an inventory of a running site. ``changes`` are host variables by host name."""
     manager = site.topology(site.job())["manager"]
     hosts: dict[str, dict[str, Any]] = {
         name: {"ansible_port": process.port, "opendr_mover_port": site.movers[name].port}
@@ -32,8 +34,8 @@ def write_inventory(site: ProcessSite, path: Path, *, jobs: Sequence[Any] = (), 
         "opendr_manager_ca": manager["ca"],
         "opendr_jobs": list(jobs),
     }
-    for name, variables in changes.items():
-        hosts[name.replace("_", "-")].update(variables)
+    for name, variables in (changes or {}).items():
+        hosts[name].update(variables)
     groups = {
         "replication_managers": {"hosts": {MANAGER: hosts.pop(MANAGER)}},
         "hyperv_hosts": {

@@ -17,10 +17,10 @@ PIECE: Final = 16 * 1024  # bytes: what is sent at once, so that a slow line flo
 
 
 class Line:
-    """One direction of the line: whoever sends waits for its turn. ``rate`` is bytes per second."""
+    """One direction of the line: whoever sends waits for its turn. ``rate`` is bytes per second, and may be changed."""
 
     def __init__(self, rate: float) -> None:
-        self._rate = rate
+        self.rate = rate
         self._lock = threading.Lock()
         self._free_at = time.monotonic()
 
@@ -28,7 +28,7 @@ class Line:
         """Return when ``size`` bytes have crossed."""
         with self._lock:
             start = max(self._free_at, time.monotonic())
-            self._free_at = start + size / self._rate
+            self._free_at = start + size / self.rate
             arrival = self._free_at
         time.sleep(max(0.0, arrival - time.monotonic()))
 
@@ -46,6 +46,11 @@ class SlowRelay:
     @property
     def port(self) -> int:
         return int(self._listener.getsockname()[1])
+
+    def set_rate(self, rate: float) -> None:
+        """Go on faster or slower from now."""
+        for line in self._lines:
+            line.rate = rate
 
     def close(self) -> None:
         """Cut the line. Its threads end by themselves."""

@@ -96,8 +96,7 @@ def test_merges_happen_by_themselves(process, machine):
     with process.control() as control:
         [made] = control.dispatch("New-HvrCheckpoint", VmId=machine, Name="point", Consistency="Crash")
         control.dispatch("Convert-HvrCheckpoint", VmId=machine, CheckpointId=made["CheckpointId"])
-        idle = lambda: control.dispatch("Get-HvrActivity", VmId=machine)[0]["Idle"]  # noqa: E731
-        control.wait_until(idle, "the merge")
+        control.wait_until(lambda: control.dispatch("Get-HvrActivity", VmId=machine)[0]["Idle"], "the merge")
         assert [row["Path"].endswith(".vhdx") for row in control.dispatch("Get-HvrLeaf", VmId=machine)] == [True, True]
 
 

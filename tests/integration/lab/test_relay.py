@@ -56,6 +56,15 @@ def test_line_is_never_faster_than_its_rate() -> None:
     assert time.monotonic() - began >= 0.1
 
 
+def test_rate_can_be_changed_while_data_crosses(echo_port: int) -> None:
+    data = bytes(256 * 1024)
+    with SlowRelay(echo_port, rate=1.0) as relay, socket.create_connection(("127.0.0.1", relay.port)) as client:
+        relay.set_rate(100e6)
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        assert received(client) == data
+
+
 def test_closed_relay_cuts_its_connections(echo_port: int) -> None:
     relay = SlowRelay(echo_port, rate=10e6)
     with socket.create_connection(("127.0.0.1", relay.port)) as client:
