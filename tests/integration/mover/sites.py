@@ -11,7 +11,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,12 @@ import pyvhdi
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.chain import Chain
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.create import create_image
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.create import (
+    create_child,
+    create_image,
+)
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.image import Image
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.locator import ParentPaths
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation, DiskGeometry, HostPath
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import (
     LeafState,
@@ -59,6 +64,13 @@ def wait_for(condition: Callable[[], object], *, seconds: float = WAIT_SECONDS) 
         time.sleep(0.02)
 
 
+def add_child(path: Path, *, parent: Path) -> None:
+    """Make an empty differencing image beside its parent."""
+    locator = ParentPaths(f".\\{parent.name}", f"C:\\{parent.name}")
+    with files.create_file(str(path)) as file, files.open_for_reading(str(parent)) as below:
+        create_child(file, Image.open(below), locator=locator, new_id=uuid.uuid4)
+
+
 class SourceDisk:
     """A VHDX file and the raw truth about it; each write goes to both, the raw one by plain Python."""
 
@@ -66,6 +78,7 @@ class SourceDisk:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.raw = folder / "disk.vhdx", folder / "disk.raw"
         self.geometry = DiskGeometry(uuid.uuid4(), size, 1 * MiB, 512, 4096, Allocation.DYNAMIC)
+        self.chain: tuple[Path, ...] = (self.path,)
         self._random = random.Random(seed)
         self.forget()
 
@@ -77,9 +90,20 @@ class SourceDisk:
         with files.create_file(str(self.path)) as file:
             create_image(file, self.geometry, new_id=uuid.uuid4)
 
+    def freeze(self) -> None:
+        """Put a new leaf on top, as a checkpoint does; what is below stays as it is."""
+        child = self.path.with_name("disk_1.avhdx")
+        add_child(child, parent=self.path)
+        self.chain = (child, *self.chain)
+
+    def open_writable(self) -> Chain:
+        leaf, *parents = map(str, self.chain)
+        opened = [files.open_leaf(leaf), *(files.open_for_reading(parent) for parent in parents)]
+        return Chain.open(opened, writable=True, new_id=uuid.uuid4)
+
     def write(self, *extents: Extent, text: bool = False) -> tuple[Extent, ...]:
         """Write new content, random or like text, to each extent."""
-        chain = Chain.open([files.open_leaf(str(self.path))], writable=True, new_id=uuid.uuid4)
+        chain = self.open_writable()
         try:
             with self.raw.open("r+b") as raw:
                 for offset, length in extents:
@@ -94,7 +118,7 @@ class SourceDisk:
 
     def zero(self, extent: Extent) -> tuple[Extent, ...]:
         """Overwrite an extent with zeros that are stored."""
-        chain = Chain.open([files.open_leaf(str(self.path))], writable=True, new_id=uuid.uuid4)
+        chain = self.open_writable()
         chain.write(extent.offset, bytes(extent.length))
         chain.flush()
         chain.close()
@@ -125,18 +149,47 @@ class Site:
     disk: SourceDisk
     authority: LabAuthority
     replica_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    replica: str = "replica"
 
     @property
     def leaf(self) -> Path:
-        return self.folder / "target" / "replica" / "disk.vhdx"
+        return self.folder / "target" / self.replica / "disk.vhdx"
 
     @property
     def leaf_path(self) -> HostPath:
-        return HostPath(TARGET_HOST, TARGET_PREFIX + r"\replica\disk.vhdx")
+        return HostPath(TARGET_HOST, f"{TARGET_PREFIX}\\{self.replica}\\disk.vhdx")
 
     @property
     def source_path(self) -> HostPath:
-        return HostPath(SOURCE_HOST, SOURCE_PREFIX + r"\disk.vhdx")
+        return self.source_chain[-1]
+
+    @property
+    def source_chain(self) -> tuple[HostPath, ...]:
+        root = self.folder / "source"
+        return tuple(
+            HostPath(SOURCE_HOST, "\\".join([SOURCE_PREFIX, *path.relative_to(root).parts])) for path in self.disk.chain
+        )
+
+    def another(self, number: int) -> Site:
+        """Return another disk and replica between the same movers."""
+        disk = SourceDisk(self.folder / "source" / f"disk-{number}", seed=number + 2)
+        disk.fill()
+        return replace(self, disk=disk, replica_id=uuid.uuid4(), replica=f"replica-{number}")
+
+    def add_leaf(self) -> Path:
+        """Make a checkpoint of the replica: a new leaf on top."""
+        child = self.leaf.with_name("disk_1.avhdx")
+        add_child(child, parent=self.leaf)
+        return child
+
+    def copy_to(self, leaf: Path, ticket: Ticket, scope: Scope, extents: Sequence[Extent]) -> None:
+        """Do a whole transfer into a leaf on top of the replica's base."""
+        chain = (self.leaf_path.folder.join(leaf.name), self.leaf_path)
+        with self.target.client() as client:
+            client.open_target(TargetOrder(ticket, chain, None))
+        self.send(ticket, scope, extents)
+        assert {status.state for status in self.wait(ticket)} == {TransferState.DONE}
+        self.close(ticket)
 
     def ticket(self, cycle_id: str = "cycle-1", **changes: object) -> Ticket:
         values: dict[str, object] = {
@@ -152,7 +205,7 @@ class Site:
         return Ticket(**{**values, **changes})  # type: ignore[arg-type]
 
     def create(self, *, epoch: int = 1) -> None:
-        (self.folder / "target" / "replica").mkdir(parents=True, exist_ok=True)
+        self.leaf.parent.mkdir(parents=True, exist_ok=True)
         with self.target.client() as client:
             client.create_disk(self.leaf_path, self.disk.geometry, replica_id=self.replica_id, epoch=epoch)
 
@@ -248,14 +301,19 @@ class Site:
             assert replica[offset : offset + length] == truth[offset : offset + length]
 
 
-def content_of(path: Path) -> bytes:
-    """Read a disk through libvhdi."""
-    image = pyvhdi.file()
-    image.open(str(path))
-    try:
-        return bytes(image.read_buffer_at_offset(image.get_media_size(), 0))
-    finally:
+def content_of(*chain: Path) -> bytes:
+    """Read a disk through libvhdi; a chain is leaf first."""
+    images: list[pyvhdi.file] = []
+    for path in reversed(chain):
+        image = pyvhdi.file()
+        image.open(str(path))
+        if images:
+            image.set_parent(images[-1])
+        images.append(image)
+    content = bytes(images[-1].read_buffer_at_offset(images[-1].get_media_size(), 0))
+    for image in reversed(images):
         image.close()
+    return content
 
 
 def make_site(

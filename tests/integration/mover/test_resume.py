@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent, after, total
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope, Ticket, TransferState
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
@@ -171,3 +173,33 @@ def test_a_source_without_a_target_gives_up_in_time(tmp_path: Path) -> None:
             error = client.status(ticket).error
     assert error is not None
     assert (error["code"], error["reason"]) == ("transport_failed", "unreachable")
+
+
+def test_a_transfer_that_has_begun_outlives_its_ticket(site: Site, relay: Relay) -> None:
+    ticket = site.ticket(expires_at=time.time() + 3.0)
+    start_and_hold(site, relay, ticket)
+    wait_for(lambda: time.time() > ticket.expires_at + 0.1)
+    relay.release()
+    relay.cut()
+    source, target = site.wait(ticket)
+    assert (source.state, target.state) == (TransferState.DONE, TransferState.DONE)
+    site.close(ticket)
+    site.assert_replica_has((CHANGED,))
+
+
+def test_a_source_that_does_not_come_back_releases_the_leaf(tmp_path: Path) -> None:
+    site = make_site(tmp_path, timing={"reconnect_limit": 0.5})
+    with site.source, site.target:
+        site.create()
+        ticket = site.ticket(expires_at=time.time() + 1.0)
+        with Relay(site.target.port) as relay:
+            relay.hold_after(1 * MiB)
+            site.open(ticket)
+            site.send(ticket, target_address=relay.address)
+            wait_for(lambda: relay.is_holding)
+            site.source.kill()
+        wait_for(lambda: not files.is_locked(str(site.leaf)))
+        error = site.target_status(ticket).error
+        site.source.start()
+    assert error is not None
+    assert error["reason"] == "source_gone"

@@ -21,6 +21,9 @@ from ansible_collections.opendr.hyperv.tests.lab.mover import TREE, Runtime
 from .relay import Relay
 from .sites import Site, make_site, wait_for
 
+if not os.environ.get("OPENDR_WPYTHON"):
+    pytest.skip("OPENDR_WPYTHON names no CPython for Windows (see CONTRIBUTING.md)", allow_module_level=True)
+
 pytestmark = [pytest.mark.wine, pytest.mark.needs("qemu-img"), pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[3]

@@ -26,5 +26,6 @@ def run(config_path: str) -> None:
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last one is Windows'
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_signal: server.stop())
-    print(f"ready {server.port}", flush=True)
+    sys.stdout.write(f"ready {server.port}\n")
+    sys.stdout.flush()
     server.serve()

@@ -61,7 +61,8 @@ class Journal:
             journal = cls(**{**plain, **{name: UUID(plain[name]) for name in IDS}})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FormatError(f"this is no journal: {error}") from error
-        if type(journal.durable_until) is not int or type(journal.epoch) is not int:
+        numbers = (journal.durable_until, journal.epoch)
+        if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
             raise FormatError("this is no journal: numbers expected")
         return journal
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..adapters.tls import Peer
 from ..errors import Cancelled, EngineError, StateError
-from ..transfers import Ticket, TransferState
+from ..transfers import Ticket
 from ..wire.messages import Hello
 from .epochs import fenced
 from .target import TargetTransfer
@@ -66,8 +66,8 @@ class Registry:
         with self._lock:
             transfer = self._transfers.get(ticket_key(hello.secret))
         if isinstance(transfer, TargetTransfer):
-            ticket, begun = transfer.ticket, transfer.progress.status.state is not TransferState.WAITING
-            if peer == Peer("mover", ticket.source_mover) and (begun or time.time() < ticket.expires_at):
+            is_named = peer == Peer("mover", transfer.ticket.source_mover)
+            if is_named and transfer.admits(time.time()):
                 return transfer
         raise StateError("no transfer is open here for this ticket and peer", reason="ticket_refused")
 
@@ -82,11 +82,11 @@ class Registry:
         """End transfers that nobody came for, and forget those that ended long ago."""
         now = time.time()
         for transfer in self._all():
-            status, ticket = transfer.progress.status, transfer.ticket
-            if status.state is TransferState.WAITING and now > ticket.expires_at:
-                transfer.cancel(StateError("the ticket expired before the source came", reason="ticket_expired"))
-            elif transfer.progress.has_ended and now > ticket.expires_at + KEPT_SECONDS:
-                self.remove(ticket, Cancelled("forgotten"))
+            error = transfer.abandoned(now) if isinstance(transfer, TargetTransfer) else None
+            if error is not None:
+                transfer.cancel(error)
+            elif transfer.progress.has_ended and now > transfer.ticket.expires_at + KEPT_SECONDS:
+                self.remove(transfer.ticket, Cancelled("forgotten"))
 
     def close(self) -> None:
         """End everything."""

@@ -55,6 +55,26 @@ class TargetTransfer:
         self.progress = Progress(durable_until=leaf.durable_until_of(ticket.cycle_id))
         self._turn = threading.Lock()  # held while a connection is served, and to close the leaf
         self._connection: Connection | None = None
+        self._has_begun = False
+        self._alone_since = time.monotonic()
+
+    def admits(self, now: float) -> bool:
+        """Tell whether a source may connect at ``now``: before the ticket expires, and always to go on."""
+        return self._has_begun or now < self.ticket.expires_at
+
+    def abandoned(self, now: float) -> EngineError | None:
+        """Return why the source will not come (any more), None when it may."""
+        status = self.progress.status
+        if status.state is not TransferState.WAITING or now < self.ticket.expires_at:
+            return None
+        if not self._has_begun:
+            return StateError("the ticket expired before the source came", reason="ticket_expired")
+        if time.monotonic() - self._alone_since < self.timing.reconnect_limit:
+            return None
+        return TransportError(
+            f"{self.ticket.source_mover} has not come back for {self.timing.reconnect_limit:.0f} seconds",
+            reason="source_gone",
+        )
 
     def cancel(self, error: EngineError) -> None:
         self.progress.end(error, state=TransferState.CANCELLED)
@@ -67,6 +87,7 @@ class TargetTransfer:
         self._drop_connection()
         with self._turn:
             self._connection = connection
+            self._has_begun = True
             if self.progress.has_ended:
                 self._repeat_end(connection)
                 return
@@ -100,6 +121,7 @@ class TargetTransfer:
 
     def _pause(self) -> None:
         """The source is gone: keep what came, and wait for it."""
+        self._alone_since = time.monotonic()
         if self.progress.has_ended:
             return
         try:
