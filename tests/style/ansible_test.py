@@ -25,18 +25,24 @@ def refusals(path: str, tree: ast.Module) -> list[str]:
 
 def _names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
-        name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+        if not isinstance(node, ast.Name | ast.arg):
+            continue
+        name = node.id if isinstance(node, ast.Name) else node.arg
         if name in BAD_NAMES:
             yield node.lineno, f"no name {name}: say what it is, with an underscore before it when it is not used"
 
 
 def _type_comparisons(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """``type(x) is int`` is refused, ``type(x) in (int,)`` is not."""
+    """``type(x) is int`` is refused, ``type(x) is type(y)`` is not."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is | ast.IsNot | ast.Eq | ast.NotEq):
-            left = node.left
-            if isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "type":
-                yield node.lineno, "compare types with isinstance"
+        if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.Is | ast.IsNot | ast.Eq | ast.NotEq):
+            continue
+        if _is_type_call(node.left) and not _is_type_call(node.comparators[0]):
+            yield node.lineno, "compare types with isinstance"
+
+
+def _is_type_call(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type"
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -48,7 +54,9 @@ def _calls(tree: ast.Module) -> Iterator[tuple[int, str]]:
 def _unions(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """``Name = X | Y``; in annotations nothing is evaluated, and isinstance is let through."""
     for node in ast.walk(tree):
-        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        value = node.value
         if isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr) and _is_type(value):
             yield node.lineno, "X | Y is evaluated here: write the alias as text"
 

@@ -50,6 +50,7 @@ def test_refusal_is_found(path, source):
         (NODE_FILE, "field: dict[str, int | None] = {}\nisinstance(x, int | str)"),
         (NODE_FILE, "both = left | right\nflags = re.A | re.M\nmask = READ | WRITE\nsome = Mode.READ | Mode.WRITE"),
         (NODE_FILE, "for _index, _1 in x: pass\nport.print(1)"),
+        (NODE_FILE, "type(x) is type(y)"),
         ("plugins/action/x.py", "Buffer = bytes | memoryview\nprint(1)"),
     ],
 )

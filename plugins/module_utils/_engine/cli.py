@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except EngineError as error:
-        print(f"{error.code}: {error}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)
+        sys.stderr.write(f"{error.code}: {error}\n" + (f"{error.hint}\n" if error.hint else ""))
         return 1
 
 
@@ -48,4 +48,4 @@ def _run_session(_options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

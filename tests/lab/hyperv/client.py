@@ -42,9 +42,9 @@ class LabControl:
             os.close(descriptor)
         self._lines = self._connection.makefile("rb")
 
-    def call(self, name: str, /, **given: object) -> Any:
+    def call(self, operation: str, /, **given: object) -> Any:
         """Call anything of ``control.calls``. Raises LabError, and ConnectionError when the lab is gone."""
-        self._connection.sendall(encode({"call": name, "with": given}))
+        self._connection.sendall(encode({"call": operation, "with": given}))
         line = self._lines.readline()
         if not line:
             raise ConnectionError("the lab has closed the connection")

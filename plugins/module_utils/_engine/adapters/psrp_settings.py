@@ -86,7 +86,8 @@ class HostConnectionSettings:
                 chosen[word] = value
             if problem:
                 raise _wrong(name, f"{word}={value!r} {problem}", word=word)
-        return cls(name=name, password=password, **chosen)  # type: ignore[arg-type]
+        address = str(chosen.pop("address", name))
+        return cls(name=name, address=address, password=password, **chosen)  # type: ignore[arg-type]
 
     @property
     def where(self) -> str:

@@ -61,7 +61,7 @@ class Journal:
             journal = cls(**{**plain, **{name: UUID(plain[name]) for name in IDS}})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FormatError(f"this is no journal: {error}") from error
-        numbers = (journal.durable_until, journal.epoch)
+        numbers: tuple[object, ...] = (journal.durable_until, journal.epoch)  # whatever the file said
         if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
             raise FormatError("this is no journal: numbers expected")
         return journal

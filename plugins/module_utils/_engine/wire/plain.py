@@ -87,12 +87,12 @@ def _decode_scalar(wanted: Any, plain: object, *, where: str) -> object:
             return wanted(plain)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-    if wanted is float and type(plain) is int:
+    if wanted is float and isinstance(plain, int) and not isinstance(plain, bool):
         return float(plain)
     return _checked(wanted, plain, where=where)
 
 
 def _checked(wanted: type[T], plain: object, *, where: str) -> T:
-    if type(plain) is not wanted:  # exactly: a bool is no number here
+    if plain.__class__ is not wanted:  # exactly: a bool is no number here
         raise ValueError(f"{where} is {type(plain).__name__}, want {wanted.__name__}")
     return plain
