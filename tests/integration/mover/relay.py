@@ -45,7 +45,6 @@ class Relay:
     def address(self) -> tuple[str, int]:
         return ("127.0.0.1", int(self._listener.getsockname()[1]))
 
-    @property
     def is_holding(self) -> bool:
         """Whether the link has delivered all it may."""
         with self._changed:

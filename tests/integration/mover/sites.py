@@ -82,6 +82,10 @@ class SourceDisk:
         self._random = random.Random(seed)
         self.forget()
 
+    def reseed(self, seed: int) -> None:
+        """Write other content from now on."""
+        self._random = random.Random(seed)
+
     def forget(self) -> None:
         """Make the disk anew, empty."""
         with self.raw.open("wb") as raw:

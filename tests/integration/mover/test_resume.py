@@ -49,7 +49,7 @@ def start_and_hold(site: Site, relay: Relay, ticket: Ticket, *, scope: Scope = S
     site.send(
         ticket, scope, (CHANGED,) if scope is not Scope.ALLOCATED else (), target_address=relay.address, unit=UNIT
     )
-    wait_for(lambda: relay.is_holding)
+    wait_for(relay.is_holding)
     wait_for(lambda: site.both(ticket)[1].durable_until >= 4 * MiB)
     return site.both(ticket)[1].durable_until
 
@@ -196,7 +196,7 @@ def test_a_source_that_does_not_come_back_releases_the_leaf(tmp_path: Path) -> N
             relay.hold_after(1 * MiB)
             site.open(ticket)
             site.send(ticket, target_address=relay.address)
-            wait_for(lambda: relay.is_holding)
+            wait_for(relay.is_holding)
             site.source.kill()
         wait_for(lambda: not files.is_locked(str(site.leaf)))
         error = site.target_status(ticket).error

@@ -21,8 +21,7 @@ VERSION = "0.1.0"
 def run(config_path: str) -> None:
     """Serve until SIGTERM or SIGINT; print ``ready <port>`` when connections are accepted. Raises EngineError."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    import os
-    if os.environ.get("SWI"): sys.setswitchinterval(float(os.environ["SWI"]))
+
     config = MoverConfig.load(config_path)
     server = MoverServer(MoverFunctions(config, version=VERSION, platform=platform.platform()))
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last one is Windows'
