@@ -191,7 +191,7 @@ class ProcessSite(LabSite):
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def topology(self, job: JobSpec, **changes: object) -> dict[str, Any]:
+    def topology(self, spec: JobSpec, **changes: object) -> dict[str, Any]:
         """Return what ``opendr-engine session`` reads; ``changes`` replace members."""
         host = {"address": "127.0.0.1", "user": USER, "auth": "basic", "ca_cert": str(self.authority.ca_file)}
         return {
@@ -199,7 +199,7 @@ class ProcessSite(LabSite):
             "session_id": str(uuid.uuid4()),
             "state_dir": str(self.state_dir),
             "catalog_url": None,
-            "job": job.as_dict(),
+            "job": spec.as_dict(),
             "manager": {
                 "name": MANAGER,
                 "certificate": str(self._manager.certificate),

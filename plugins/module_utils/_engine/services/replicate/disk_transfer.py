@@ -66,7 +66,7 @@ class DiskTransfer:
         self._before = Traffic()  # of earlier attempts
         self._status = TransferStatus(TransferState.WAITING)
         self._amount = Amount()
-        self._retry_at: float | None = None
+        self._open_at: float | None = self._started_at  # when to open it, None: it is open
         self._peer_errors = 0
         self._parts: dict[str, float] = {}
         self.report: DiskReport | None = None
@@ -81,7 +81,7 @@ class DiskTransfer:
         """Busy seconds of each part of the data path."""
         return self._parts
 
-    def start(self) -> None:
+    def _open(self) -> None:
         """Open both sides. Raises LeafUnclean, LeafTouched, or what a mover refuses."""
         site, order, record = self._work.site, self._order, self._work.record
         ticket = Ticket(
@@ -119,18 +119,21 @@ class DiskTransfer:
             raise LeafTouched(self.disk_id) from error
 
     def poll(self) -> bool:
-        """Look how far it is; True when all is durable at the target. Raises what ended it for good."""
+        """Begin, go on, or look how far it is; True when all is durable at the target.
+
+        Raises LeafUnclean, LeafTouched, or what ended it for good.
+        """
         clock = self._work.site.clock
-        if self._retry_at is not None and clock.monotonic() < self._retry_at:
+        if self._open_at is not None and clock.monotonic() < self._open_at:
             return False
         try:
-            if self._retry_at is not None:
+            if self._open_at is not None:
                 self._reopen()
             return self._look()
         except EngineError as error:
             if not self._may_retry(error):
                 raise
-            self._retry_at = clock.monotonic() + self._work.site.limits.reconnect_seconds
+            self._open_at = clock.monotonic() + self._work.site.limits.reconnect_seconds
             self._work.reporter.warn(f"disk {self._order.slot}: {error.message}; trying again")
             return False
 
@@ -177,12 +180,12 @@ class DiskTransfer:
         )
 
     def _reopen(self) -> None:
-        """Begin again with a new ticket; what is durable of the cycle is not sent again."""
+        """Begin with a new ticket; what is durable of the cycle is not sent again."""
         self.close()
         self._before += self._traffic(self._status)
         self._status = TransferStatus(TransferState.WAITING)
-        self.start()
-        self._retry_at = None
+        self._open()
+        self._open_at = None
 
     def _finish(self, source: TransferStatus, target: TransferStatus) -> None:
         seconds = self._work.site.clock.monotonic() - self._started_at

@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
 from uuid import UUID
 
 from ...errors import EngineError, HypervisorError, StateError
@@ -19,10 +18,7 @@ from ...model.replica_state import Move, after_move
 from ...model.retention import begin_removal, expired_points, forget_unused, unused_files
 from ...progress import Phase
 from .leaves import current_tree, fingerprints
-from .source import BUSY
 from .work import Work, settling
-
-T = TypeVar("T")
 
 
 def convert(work: Work) -> None:
@@ -34,10 +30,10 @@ def convert(work: Work) -> None:
     work.enter(Phase.CONVERT)
     checkpoint_id, tracking = work.pending.checkpoint_id or "", work.record.tracking
     if work.config.machine.version_number < VERSION_TRACKED:
-        patiently(work, lambda: work.source.remove_checkpoint(work.vm_id, checkpoint_id))
+        work.patiently(lambda: work.source.remove_checkpoint(work.vm_id, checkpoint_id))
     else:
         try:
-            point = patiently(work, lambda: work.source.convert_checkpoint(work.vm_id, checkpoint_id))
+            point = work.patiently(lambda: work.source.convert_checkpoint(work.vm_id, checkpoint_id))
             tracking = TrackingPoint(point.reference_point_id, dict(point.rct_ids))
         except HypervisorError as refusal:
             if refusal.error_id == "Hvr.CheckpointNotFound":
@@ -45,18 +41,6 @@ def convert(work: Work) -> None:
             work.reporter.warn(f"no new reference point, the next session sends more: {refusal.message}")
             work.source.remove_checkpoint(work.vm_id, checkpoint_id)
     work.intend(replace(work.pending, step=Phase.RESTORE_POINT, tracking=tracking))
-
-
-def patiently(work: Work, call: Callable[[], T]) -> T:
-    """Repeat a call while the host is busy with the machine, for some minutes."""
-    deadline = work.site.clock.monotonic() + work.site.limits.busy_seconds
-    while True:
-        try:
-            return call()
-        except HypervisorError as refusal:
-            if refusal.error_id not in BUSY or work.site.clock.monotonic() >= deadline:
-                raise
-        work.pause()
 
 
 def point_name(pending: Pending) -> str:
@@ -69,7 +53,7 @@ def make_restore_point(work: Work) -> None:
     work.enter(Phase.RESTORE_POINT)
     _settle(work)
     name = point_name(work.pending)
-    made = patiently(work, lambda: work.target.create_restore_point(work.record.fence, work.replica_vm_id, name=name))
+    made = work.patiently(lambda: work.target.create_restore_point(work.record.fence, work.replica_vm_id, name=name))
     _settle(work)
     commit(work, made, vouched=True)
 
@@ -156,12 +140,8 @@ def retain(work: Work) -> None:
 def _merge(work: Work, removing: tuple[UUID, ...]) -> None:
     trusted = [disk.disk_id for disk in work.record.disks if disk.data_write_guid is not None]
     for point_id in removing:
-        patiently(
-            work,
-            lambda point_id=point_id: work.target.remove_restore_point(  # type: ignore[misc]
-                work.record.fence, work.replica_vm_id, restore_point_id=point_id
-            ),
-        )
+        remove = partial(work.target.remove_restore_point, work.record.fence, work.replica_vm_id)
+        work.patiently(partial(remove, restore_point_id=point_id))
         _settle(work)
     disks = fingerprints(work, of=trusted)
     work.store.save(replace(work.record, disks=disks, removing=(), tree=current_tree(work)))

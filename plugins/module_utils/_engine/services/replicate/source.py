@@ -21,8 +21,6 @@ from ...reports import Traffic
 from .records import FoundRecords
 from .work import Work
 
-BUSY: frozenset[str] = frozenset({"Hvr.Busy"})
-
 
 def find_machine(source: Hypervisor, wanted: str, *, job: JobSpec, records: FoundRecords) -> VirtualMachine:
     """Find a machine of the job by id, by name, or by a name that it had before.
@@ -141,15 +139,7 @@ def _not_consistent(work: Work, said: str) -> StateError:
 
 
 def _create(work: Work, name: str, *, consistency: Consistency) -> Checkpoint:
-    """Create a checkpoint; a host that is busy with the machine is asked again for some minutes."""
-    deadline = work.site.clock.monotonic() + work.site.limits.busy_seconds
-    while True:
-        try:
-            return work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency)
-        except HypervisorError as refusal:
-            if refusal.error_id not in BUSY or work.site.clock.monotonic() >= deadline:
-                raise
-        work.pause()
+    return work.patiently(lambda: work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency))
 
 
 def find_checkpoint(work: Work, name: str) -> Checkpoint | None:

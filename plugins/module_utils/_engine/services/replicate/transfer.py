@@ -178,9 +178,7 @@ def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
     try:
         while waiting or running:
             while waiting and len(running) < work.site.limits.disks:
-                transfer = DiskTransfer(work, waiting.pop(0))
-                running.append(transfer)
-                transfer.start()
+                running.append(DiskTransfer(work, waiting.pop(0)))
             ended = [transfer for transfer in running if transfer.poll()]
             done += ended
             running = [transfer for transfer in running if transfer not in ended]

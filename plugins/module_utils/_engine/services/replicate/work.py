@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 from uuid import UUID
 
-from ...errors import CatalogError, EngineError, HypervisorError, StateError
+from ...errors import CatalogError, EngineError, HypervisorError, StateError, TransportError
 from ...jobs import JobSpec
 from ...machines import HostPath, MachineConfig
 from ...model.record import Pending, ReplicaRecord
@@ -21,6 +23,8 @@ from .movers import Movers
 from .records import RecordStore
 from .reporting import Reporter
 from .site import Site
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -95,6 +99,24 @@ class Work:
         """Let a moment pass while waiting for somebody else."""
         self.site.clock.sleep(self.site.limits.poll_seconds)
         self.store.renew(now=self.site.clock.now())
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Repeat a call for some minutes while a host is busy with the machine, or somebody cannot be reached.
+
+        For calls that may be repeated whatever became of the last try: host functions find by name or id what they
+        made, movers find what is open.
+        """
+        deadline = self.site.clock.monotonic() + self.site.limits.busy_seconds
+        while True:
+            try:
+                return call()
+            except (HypervisorError, TransportError) as error:
+                busy = isinstance(error, HypervisorError) and error.error_id == "Hvr.Busy"
+                lost = isinstance(error, TransportError) and error.retryable
+                if not (busy or lost) or self.site.clock.monotonic() >= deadline:
+                    raise
+                seconds = self.site.limits.reconnect_seconds if lost else self.site.limits.poll_seconds
+            self.site.clock.sleep(seconds)
 
     def left_over(self, action: str, *, error: EngineError) -> None:
         """Warn of something that failed after the restore point was committed; the next session repeats it."""

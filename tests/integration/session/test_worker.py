@@ -1,0 +1,252 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker as a process of its own, with hosts over WSMan and movers over TLS as processes too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.worker_process import (
+    latest_session,
+    read_events,
+    read_status,
+    start_worker,
+)
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError, RequestError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
+from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, PASSWORD, SOURCE, TARGET, ProcessSite, disks
+
+COMMAND = [sys.executable, "-m", "ansible_collections.opendr.hyperv.plugins.module_utils._engine.cli"]
+ENDED = ("done", "failed", "cancelled")
+
+
+class Manager:
+    """Starts sessions on a site and follows them."""
+
+    def __init__(self, site: ProcessSite) -> None:
+        self.site = site
+        self.vm_id = site.source.create_machine("web", folder=f"{FOLDER}\\web", disks=disks(24 * MiB, 8 * MiB))
+        site.source.call("Start-VM", vm_id=self.vm_id)
+        self.write(1, 0)
+
+    def write(self, fill: int, offset: int, length: int = 256 * KiB) -> None:
+        self.site.source.write(self.vm_id, "SCSI 0:0", offset=offset, data=bytes([fill]) * length)
+
+    def start(self, **changes: object) -> dict[str, Any]:
+        return start_worker(COMMAND, self.site.topology(self.site.job(), **changes))
+
+    def status(self, session_id: str) -> dict[str, Any]:
+        status = read_status(str(self.site.state_dir), session_id)
+        assert status is not None
+        return status
+
+    def events(self, session_id: str, *, after: int = 0) -> list[dict[str, Any]]:
+        return read_events(str(self.site.state_dir), session_id, after=after)
+
+    def wait(self, session_id: str, condition: Callable[[dict[str, Any]], object] = lambda s: s["state"] in ENDED):
+        """Wait until the status of a session fulfils a condition; return it."""
+        deadline = time.monotonic() + 60
+        while not condition(status := self.status(session_id)):
+            assert time.monotonic() < deadline, status
+            time.sleep(0.05)
+        return status
+
+    def run(self, **changes: object) -> dict[str, Any]:
+        return self.wait(self.start(**changes)["session_id"])
+
+    def hold(self, function: str) -> None:
+        """Let the source host hang in a function until its faults are cleared."""
+        self.site.source.fault(function, "hang")
+
+    def let_go(self) -> None:
+        self.site.source.call("faults.clear")
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with ProcessSite(tmp_path) as site:
+        yield Manager(site)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+    """A site for tests that leave nothing behind."""
+    with ProcessSite(tmp_path_factory.mktemp("refusing")) as site:
+        yield Manager(site)
+
+
+def in_phase(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda status: any(machine["phase"] == name for machine in status["machines"])
+
+
+def test_sessions_run_and_are_told_from_start_to_end(manager):
+    started = manager.start()
+    session_id = started["session_id"]
+    assert started["attached"] is False
+    status = manager.wait(session_id)
+    assert (status["state"], status["percent"]) == ("done", 100)
+    events = manager.events(session_id)
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+    assert (events[0]["kind"], events[-1]["kind"]) == ("phase", "end")
+    assert {"phase", "progress", "end"} <= {event["kind"] for event in events}
+    assert manager.events(session_id, after=len(events) - 1) == events[-1:]
+    manager.write(7, 10 * MiB)
+    second = manager.run()
+    assert [disk["reason"] for disk in second["result"]["machines"][0]["disks"]] == ["tracked", "tracked"]
+    assert latest_session(str(manager.site.state_dir), "web") == second["session_id"]
+    manager.site.prove(points=2)
+
+
+def test_starting_a_job_that_runs_attaches_to_its_session(manager):
+    manager.hold("New-HvrCheckpoint")
+    first = manager.start()["session_id"]
+    manager.wait(first, in_phase("checkpoint"))
+    assert manager.start() == {"session_id": first, "attached": True}
+    assert manager.status(first)["alive"] is True
+    manager.let_go()
+    assert manager.wait(first)["state"] == "done"
+    manager.wait(first, lambda status: not status["alive"])
+
+
+def test_secrets_are_nowhere_to_be_read_while_a_session_runs(manager, tmp_path):
+    manager.hold("New-HvrCheckpoint")
+    session_id = manager.start()["session_id"]
+    status = manager.wait(session_id, in_phase("checkpoint"))
+    pid = status["pid"]
+    seen = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+    seen += [path.read_bytes() for path in manager.site.state_dir.rglob("*") if path.is_file()]
+    seen += [path.read_bytes() for path in Path("/tmp").glob("opendr*") if path.is_file()]
+    assert len(seen) > 5
+    assert [data for data in seen if PASSWORD.encode() in data] == []
+    manager.let_go()
+    manager.wait(session_id)
+
+
+def test_cancelled_worker_ends_in_good_order(manager):
+    manager.run()
+    manager.hold("Get-HvrCheckpointDisk")
+    session_id = manager.start()["session_id"]
+    status = manager.wait(session_id, in_phase("checkpoint"))
+    os.kill(status["pid"], signal.SIGTERM)
+    manager.let_go()
+    assert manager.wait(session_id)["state"] == "cancelled"
+    assert manager.site.source_leftovers() == []
+    assert manager.run()["state"] == "done"
+    manager.site.prove(points=2)
+
+
+def test_killed_worker_is_seen_and_the_next_one_goes_on(manager):
+    manager.hold("Convert-HvrCheckpoint")
+    session_id = manager.start()["session_id"]
+    status = manager.wait(session_id, in_phase("convert"))
+    os.kill(status["pid"], signal.SIGKILL)
+    manager.let_go()
+    manager.wait(session_id, lambda status: not status["alive"])
+    assert manager.status(session_id)["state"] == "running"
+    manager.write(9, 4 * MiB)
+    again = manager.run()
+    assert again["state"] == "done", again
+    assert "finishing the restore point" in again["result"]["machines"][0]["warnings"][0]
+    manager.site.prove(points=2)
+
+
+@pytest.mark.parametrize("side", [SOURCE, TARGET])
+def test_killed_mover_goes_on_after_it_was_started_again(manager, side):
+    manager.run()
+    manager.write(5, 12 * MiB)
+    manager.hold("Get-HvrChangedRange")
+    session_id = manager.start()["session_id"]
+    manager.wait(session_id, in_phase("prepare"))
+    manager.site.movers[side].kill()
+    manager.let_go()
+    manager.site.movers[side].start()
+    assert manager.wait(session_id)["state"] == "done"
+    manager.site.prove(points=2)
+
+
+def test_wrong_password_is_named_and_a_good_run_follows(refusing):
+    status = refusing.run(secrets={"passwords": {SOURCE: "wrong", TARGET: PASSWORD}})
+    error = status["result"]["machines"][0]["error"]
+    assert (error["code"], error["reason"], error["retryable"]) == ("transport_failed", "access_denied", False)
+    assert SOURCE in error["message"]
+    assert "ansible_password" in error["hint"]
+    assert refusing.run()["state"] == "done"
+
+
+def test_host_with_a_certificate_of_somebody_else_is_refused(refusing, tmp_path):
+    other = LabAuthority(tmp_path / "other", "another CA")
+    topology = refusing.site.topology(refusing.site.job())
+    topology["hosts"][TARGET]["ca_cert"] = str(other.ca_file)
+    status = refusing.wait(start_worker(COMMAND, topology)["session_id"])
+    error = status["result"]["machines"][0]["error"]
+    assert error["reason"] == "certificate_rejected"
+    assert "ansible_psrp_ca_cert" in error["hint"]
+
+
+def test_host_that_does_not_answer_is_named(refusing):
+    topology = refusing.site.topology(refusing.site.job())
+    topology["hosts"][SOURCE] |= {"port": 9, "reconnection_retries": 0}
+    status = refusing.wait(start_worker(COMMAND, topology)["session_id"])
+    error = status["result"]["machines"][0]["error"]
+    assert (error["code"], error["reason"]) == ("transport_failed", "unreachable")
+
+
+def test_mover_with_the_certificate_of_another_is_refused(refusing):
+    topology = refusing.site.topology(refusing.site.job())
+    topology["movers"][TARGET]["port"] = topology["movers"][SOURCE]["port"]
+    status = refusing.wait(start_worker(COMMAND, topology)["session_id"])
+    error = status["result"]["machines"][0]["error"]
+    assert error["reason"] == "peer_wrong"
+    assert refusing.site.source_leftovers() == []
+
+
+BAD: list[tuple[dict[str, object], str]] = [
+    ({"job": {"name": "web"}}, "option_missing"),
+    ({"format": 2}, "topology_invalid"),
+    ({"colour": "red"}, "topology_invalid"),
+    ({"session_id": "1"}, "session_id_invalid"),
+    ({"hosts": {}}, "source_host_unknown"),
+    ({"movers": {}}, "source_proxies_unknown"),
+    ({"catalog_url": "mysql://u:secret@h/d"}, "catalog_url_invalid"),
+    ({"manager": {"name": "m", "certificate": "/no", "key": "/no", "ca": "/no"}}, "certificate_unusable"),
+    ({"limits": {"patience": 3}}, "topology_invalid"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), BAD, ids=[f"{reason}-{next(iter(c))}" for c, reason in BAD])
+def test_topology_that_cannot_work_is_refused_at_once(refusing, changes, reason):
+    with pytest.raises(EngineError) as caught:
+        refusing.start(**changes)
+    assert caught.value.reason == reason
+    assert "secret" not in str(caught.value.as_dict())
+
+
+def test_interpreter_that_is_missing_is_named(refusing):
+    with pytest.raises(RequestError, match="cannot be started"):
+        start_worker(["/no/python"], refusing.site.topology(refusing.site.job()))
+
+
+def test_library_that_is_missing_on_the_manager_is_named(refusing, tmp_path, monkeypatch):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "sqlalchemy.py").write_text("raise ImportError('not here')\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "none"), os.environ["PYTHONPATH"]]))
+    with pytest.raises(EngineError) as caught:
+        refusing.start()
+    assert (caught.value.code, caught.value.reason) == ("library_missing", "SQLAlchemy")
+    assert "pip install SQLAlchemy" in caught.value.hint
+
+
+def test_unknown_session_has_no_status(tmp_path):
+    assert read_status(str(tmp_path), "no id") is None
+    assert read_status(str(tmp_path), "00000000-0000-0000-0000-000000000001") is None
+    assert latest_session(str(tmp_path), "web") is None
