@@ -47,7 +47,7 @@ def replica(entry: ReplicaEntry) -> dict[str, t.Any]:
     }
 
 
-def record(folder: str, epoch: int, text: str) -> dict[str, t.Any]:
+def record(folder: str, *, epoch: int, text: str) -> dict[str, t.Any]:
     """A replica as its record has it. One that cannot be read is returned with its ``error``."""
     try:
         found = ReplicaRecord.parse(text)

@@ -177,7 +177,8 @@ def read(module):
     result = {"changed": False, **(from_catalog(options) if options["gather"] else {})}
     if options["host"] is not None:
         with services.open_host(options, options["host"]) as host:
-            result["records"] = [shapes.record(*found) for found in host.find_records(options["path"])]
+            records = host.find_records(options["path"])
+            result["records"] = [shapes.record(folder, epoch=epoch, text=text) for folder, epoch, text in records]
     return result
 
 

@@ -191,11 +191,11 @@ def read(module):
     state_dir = module.params["state_dir"]
     newest = (latest_session(state_dir, job) for job in module.params["jobs"])
     wanted = dict.fromkeys([*module.params["sessions"], *(session for session in newest if session)])
-    found = (session(state_dir, session_id, module.params["events_after"]) for session_id in wanted)
+    found = (session(state_dir, session_id, events_after=module.params["events_after"]) for session_id in wanted)
     return {"changed": False, "sessions": [status for status in found if status]}
 
 
-def session(state_dir, session_id, events_after):
+def session(state_dir, session_id, *, events_after):
     """Return the status of a session, with its events when asked for; None when there is no such session."""
     status = read_status(state_dir, session_id)
     if status is None or events_after is None:

@@ -64,7 +64,7 @@ class SlowRelay:
     def __enter__(self) -> SlowRelay:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self.close()
 
     def _accept(self) -> None:

@@ -105,7 +105,7 @@ def _function_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def _function_limit(path: str, name: str) -> int:
     if path.startswith("tests/") and name.startswith("test_"):
         return TEST_LINES
-    return MAIN_LINES if name == "main" else FUNCTION_LINES
+    return MAIN_LINES if name == "main" and path.startswith("plugins/") else FUNCTION_LINES
 
 
 def _signature_is_free(path: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

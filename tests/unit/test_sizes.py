@@ -77,6 +77,7 @@ def test_main_and_tests_have_limits_of_their_own():
     assert keys("plugins/modules/x.py", function("main", 16)) == ["plugins/modules/x.py main lines"]
     assert keys("tests/unit/test_x.py", function("test_x", 41)) == ["tests/unit/test_x.py test_x lines"]
     assert keys("plugins/x.py", function("test_x", 41)) == []
+    assert keys("tests/lab/x.py", function("main", 16)) == []
 
 
 def test_arguments_are_counted_without_self():
