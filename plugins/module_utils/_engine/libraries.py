@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any, Callable, Protocol, TypeAlias
 
 from .errors import LibraryMissing
+from .units import UNIT_MAX
 
 try:
     import google_crc32c
@@ -100,8 +101,8 @@ def zstd_compressor(level: int) -> Compressor:
 
 
 def zstd_decompressor() -> Decompressor:
-    """Return a decompressor of its own for the calling thread."""
-    decompressor: Decompressor = need(zstandard, "zstandard").ZstdDecompressor()
+    """Return a decompressor of its own for the calling thread; it takes no more memory than a unit may need."""
+    decompressor: Decompressor = need(zstandard, "zstandard").ZstdDecompressor(max_window_size=2 * UNIT_MAX)
     return decompressor
 
 

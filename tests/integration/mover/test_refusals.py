@@ -30,14 +30,20 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors impor
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import DiskGeometry, HostPath
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope, Ticket, TransferState
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.conversation import Ear
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.frames import Kind
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.messages import Hello, parse_error
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.frames import Frame, Kind
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.messages import (
+    Hello,
+    error_frame,
+    parse_error,
+    place_frame,
+)
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.unit import build_unit
 from ansible_collections.opendr.hyperv.tests.lab.mover import LabMover, tls_files
 from ansible_collections.opendr.hyperv.tests.lab.pki import Credentials, LabAuthority
 
-from .sites import SOURCE_HOST, SOURCE_PREFIX, TARGET_HOST, TARGET_PREFIX, Site, wait_for
+from .sites import SOURCE_HOST, SOURCE_PREFIX, TARGET_HOST, TARGET_PREFIX, Site, content_of, wait_for
 
 PATIENCE = Patience(connect=5.0, silence=5.0, heartbeat=1.0)
 
@@ -63,6 +69,26 @@ def answer_to(site: Site, hello: Hello, credentials: Credentials) -> EngineError
         return parse_error(frame) if frame.kind is Kind.ERROR else None
     finally:
         connection.close()
+
+
+def hostile_source(site: Site, frame: Frame) -> EngineError:
+    """Get in as the right source, send a frame that should not be, and return what the target says to it."""
+    site.create()
+    ticket = site.ticket()
+    site.open(ticket)
+    expected, address = Peer("mover", site.target.name), ("127.0.0.1", site.target.port)
+    channel = connect(address, tls_files(site.source.credentials), expected=expected, patience=PATIENCE)
+    connection = Connection(channel, Ear.SOURCE, patience=PATIENCE)
+    try:
+        connection.send(data_hello(site, ticket).frame())
+        assert connection.receive().kind is Kind.READY
+        connection.send(frame)
+        error = parse_error(connection.receive())
+    finally:
+        connection.close()
+    wait_for(lambda: site.target_status(ticket).state is TransferState.FAILED)
+    assert not files.is_locked(str(site.leaf))
+    return error
 
 
 def data_hello(site: Site, ticket: Ticket) -> Hello:
@@ -199,6 +225,29 @@ def test_junk_on_the_port_does_no_harm(site: Site, junk: bytes) -> None:
     with socket.create_connection(("127.0.0.1", site.target.port)) as intruder:
         intruder.sendall(junk)
         assert_serves(site)
+
+
+UNIT = build_unit(Extent(0, 64 * KiB), bytearray(b"x" * 64 * KiB), compressor=None)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "reason"),
+    [
+        (replace(UNIT, checksum=bytes(16)).frame(), "integrity_failed", ""),
+        (replace(UNIT, extent=Extent(1 << 40, 64 * KiB)).frame(), "peer_protocol", "out_of_order"),
+        (Frame(Kind.UNIT, b"junk"), "peer_protocol", "unit_invalid"),
+        (Frame(Kind.HELLO), "peer_protocol", "out_of_order"),
+        (Frame(Kind.REQUEST), "peer_protocol", "out_of_order"),
+        (place_frame(Kind.ZERO, Extent(0, 1 << 50)), "peer_protocol", "out_of_order"),
+        (place_frame(Kind.COMPARE, Extent(0, 1 << 30)), "peer_protocol", "message_invalid"),
+        (error_frame(StateError("the source gives up", reason="given_up")), "state_conflict", "given_up"),
+    ],
+    ids=["checksum", "outside", "junk", "hello", "request", "gap", "compare", "error"],
+)
+def test_a_source_that_breaks_the_protocol_ends_the_transfer(site: Site, frame: Frame, code: str, reason: str) -> None:
+    error = hostile_source(site, frame)
+    assert (error.code, error.reason) == (code, reason)
+    assert content_of(site.leaf) == bytes(site.disk.geometry.virtual_size)
 
 
 def test_an_older_epoch_is_refused_also_after_a_restart(site: Site) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 OpenDR contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mover on CPython for Windows, under Wine. Green here does not replace a run on Windows: see docs/windows.md."""
+"""The mover on CPython for Windows, under Wine. Green here does not replace a run on Windows."""
 
 from __future__ import annotations
 
