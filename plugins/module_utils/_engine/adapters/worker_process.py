@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -46,9 +47,17 @@ def start_worker(command: Sequence[str], topology: Mapping[str, Any]) -> dict[st
     log = folder.session(str(topology["session_id"]), "worker.log")
     files.make_folder(os.path.dirname(log))
     answer = _handshake(command, json.dumps(topology).encode(), log=log)
+    if "error" in answer or answer.get("attached"):
+        _forget_folder(log)
     if "error" in answer:
         raise error_from_plain(answer["error"])
     return answer
+
+
+def _forget_folder(log: str) -> None:
+    """Remove the folder of a session that did not come to be, unless its worker had something to say."""
+    if os.path.exists(log) and not os.path.getsize(log):
+        shutil.rmtree(os.path.dirname(log), ignore_errors=True)
 
 
 def _handshake(command: Sequence[str], message: bytes, *, log: str) -> dict[str, Any]:
