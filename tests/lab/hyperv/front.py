@@ -104,6 +104,8 @@ class Front:
         self.faults.strike(hits, When.BEFORE)
         with self._host.lab.lock:
             rows = self._run(contract, Call(self._host, self._records, bound, user))
+            if self._host.lab.state.switches.listing_order == "shuffled":
+                self._host.lab.random.shuffle(rows)
         self.faults.strike(hits, When.AFTER)
         return iter(rows)
 

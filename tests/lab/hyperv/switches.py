@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One switch per question that only a real host can answer; each names its probe (docs/design/host_contract.md).
 
+"-" is no question: hosts were seen to do both.
+
 The defaults are the nastiest answers that a host may legally give. A suite that passes under every value does not
 depend on the answer.
 """
@@ -21,10 +23,16 @@ def _open(default: Any, *, probe: str, values: tuple[Any, ...]) -> Any:
     return field(default=default, metadata={"grade": "?", "probe": probe, "values": values})
 
 
+def _seen(default: Any, *, values: tuple[Any, ...]) -> Any:
+    return field(default=default, metadata={"grade": "F", "probe": "-", "values": values})
+
+
 @dataclass(frozen=True, slots=True)
 class Switches:
     """How this host answers where the documentation is silent."""
 
+    listing_order: str = _seen("shuffled", values=("shuffled", "stored"))
+    """Order of the objects that a function emits; it was seen to change between calls (go-wsman)."""
     reference_point_order: str = _open("shuffled", probe="1", values=("shuffled", "attached"))
     """Order of the pairs of a reference point: any, or that of the disks."""
     whole_disk_query: str = _open("refused", probe="2", values=("refused", "answered"))

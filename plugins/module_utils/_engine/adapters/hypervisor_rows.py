@@ -78,7 +78,10 @@ def virtual_machine(row: Row) -> VirtualMachine:
 
 
 def machine_config(rows: Iterable[Row]) -> MachineConfig:
-    """Put the objects of Get-HvrVmConfig together: one machine, its disks and adapters."""
+    """Put the objects of Get-HvrVmConfig together: one machine, its disks and adapters.
+
+    A host lists them in an order that changes between calls; here disks are in the order of their slots.
+    """
     by_kind: dict[str, list[Row]] = {"vm": [], "disk": [], "nic": []}
     for row in rows:
         by_kind[row["Kind"]].append(row)
@@ -87,8 +90,8 @@ def machine_config(rows: Iterable[Row]) -> MachineConfig:
     machine = by_kind["vm"][0]
     return MachineConfig(
         machine=virtual_machine(machine),
-        hardware=_hardware(machine, [nic(row) for row in by_kind["nic"]]),
-        disks=tuple(_attached_disk(row) for row in by_kind["disk"]),
+        hardware=_hardware(machine, sorted((nic(row) for row in by_kind["nic"]), key=lambda n: (n.name, n.nic_id))),
+        disks=tuple(sorted((_attached_disk(row) for row in by_kind["disk"]), key=lambda disk: disk.slot)),
     )
 
 
