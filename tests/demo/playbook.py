@@ -36,6 +36,7 @@ class Playbook:
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(TREE),
             "ANSIBLE_HOME": str(folder / "ansible"),
+            "ANSIBLE_REMOTE_TEMP": str(folder / "ansible" / "remote"),
             "ANSIBLE_CONFIG": str(configuration),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "PYTHONUNBUFFERED": "1",

@@ -98,11 +98,14 @@ class Control:
         return folder
 
     def _environment(self) -> dict[str, str]:
-        configuration = self.folder / "ansible.cfg"
+        configuration, temporary = self.folder / "ansible.cfg", self.folder / "tmp"
         configuration.write_text("[defaults]\n")
+        temporary.mkdir(exist_ok=True)
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(TREE),
             "ANSIBLE_HOME": str(self.folder / "home"),
+            "ANSIBLE_REMOTE_TEMP": str(self.folder / "home" / "remote"),
+            "TMPDIR": str(temporary),
             "ANSIBLE_CONFIG": str(configuration),
             "ANSIBLE_PIPELINING": str(self.pipelining),
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
