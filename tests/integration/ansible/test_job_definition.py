@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import venv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.opendr.hyperv.tests.integration.ansible.control import INFO_MODULE, JOB_MODULE, Control
+from ansible_collections.opendr.hyperv.tests.lab.inventory import write_inventory
+from ansible_collections.opendr.hyperv.tests.lab.site import MANAGER, ProcessSite
 
 DEFINITION: dict[str, Any] = {
     "name": "web",
@@ -129,3 +132,15 @@ def test_state_folder_that_cannot_be_made_is_named(control: Control, tmp_path: P
     result = control.task(JOB_MODULE, state_dir=str(tmp_path / "file" / "state"), **DEFINITION)
     assert result["failure"]["reason"] == "state_dir_unusable"
     assert str(tmp_path / "file" / "state") in result["msg"]
+
+
+def test_library_that_the_manager_lacks_is_named_with_the_command(
+    site: ProcessSite, tmp_path: Path, state_dir: Path
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = str(tmp_path / "bare" / "bin" / "python")
+    changes = {MANAGER: {"ansible_python_interpreter": python}}
+    control = Control(tmp_path, write_inventory(site, tmp_path / "bare.yml", changes=changes))
+    result = control.task(JOB_MODULE, state_dir=str(state_dir), **DEFINITION)
+    assert (result["failure"]["code"], result["failure"]["reason"]) == ("library_missing", "SQLAlchemy")
+    assert result["failure"]["hint"] == f"{python} -m pip install SQLAlchemy"
