@@ -119,7 +119,8 @@ class LabSite:
                 assert difference is None, f"{point.name}: disk {disk_id} differs at {difference}"
                 _require_sound(chain)
         for drive in replica["settings"]["drives"]:
-            _require_sound([self.target.local_path(path) for path in _chain(replica["files"], drive["path"])])
+            leaf_chain = [self.target.local_path(path) for path in _chain(replica["files"], drive["path"])]
+            _require_sound(leaf_chain, after_crash=record.pending is not None)
 
     def shadows(self, ids: str) -> dict[str, Path]:
         """Return raw files by disk id: the source when it was frozen for a replica by a session (their ids)."""
@@ -137,12 +138,12 @@ class LabSite:
         }
 
 
-def _require_sound(chain: Sequence[Path]) -> None:
+def _require_sound(chain: Sequence[Path], *, after_crash: bool = False) -> None:
     said = oracles.qemu_img_check(chain[-1])
     assert not said, said
     with ExitStack() as opened:
         files = [opened.enter_context(open_for_reading(str(path))) for path in chain]
-        problems = check_chain(files)
+        problems = check_chain(files, after_crash=after_crash)
     assert problems == [], f"{chain[0]}: {problems}"
 
 

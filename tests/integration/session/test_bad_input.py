@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from dataclasses import replace
 
@@ -219,3 +220,27 @@ def test_session_that_was_fenced_changes_nothing(site):
     assert site.record().restore_points == record.restore_points
     assert site.run().outcome is Outcome.DONE
     site.prove(points=2)
+
+
+@pytest.mark.root
+def test_target_volume_that_fills_up_in_the_middle(site):
+    site.target.call("lab.mount_volume", letter="D", size=96 * MiB)
+    try:
+        site.run()
+        site.target.call("lab.fill_volume", letter="D", free=12 * MiB)
+        chaos = random.Random(1)
+        for offset in range(0, 20 * MiB, 4 * MiB):
+            site.source.write(site.vm_id, "SCSI 0:0", offset=offset, data=chaos.randbytes(4 * MiB))
+        site.source.call("lab.lose_tracking", vm_id=site.vm_id)  # a comparison: nobody can tell what it will write
+        report = site.run()
+        error = only_error(report)
+        assert (error["code"], error["reason"]) == ("state_conflict", "volume_full")
+        assert "the lease on the replica stays" in report.machines[0].warnings[-1]  # no room for the record either
+        assert site.source_leftovers() == []
+        site.prove(points=1)
+        site.target.call("lab.fill_volume", letter="D", free=1 << 40)
+        recovers(site)
+        assert len(site.record().restore_points) == 2
+    finally:
+        site.close()
+        site.target.call("lab.unmount_volumes")
