@@ -43,7 +43,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.unit im
 from ansible_collections.opendr.hyperv.tests.lab.mover import LabMover, tls_files
 from ansible_collections.opendr.hyperv.tests.lab.pki import Credentials, LabAuthority
 
-from .sites import SOURCE_HOST, SOURCE_PREFIX, TARGET_HOST, TARGET_PREFIX, Site, content_of, wait_for
+from .sites import QUICK, SOURCE_HOST, SOURCE_PREFIX, TARGET_HOST, TARGET_PREFIX, Site, content_of, wait_for
 
 PATIENCE = Patience(connect=5.0, silence=5.0, heartbeat=1.0)
 
@@ -220,6 +220,13 @@ def test_nobody_at_the_address_is_told(site: Site) -> None:
     site.target.start()
 
 
+def test_who_does_not_shake_hands_is_let_go(site: Site) -> None:
+    with socket.create_connection(("127.0.0.1", site.target.port), timeout=30.0) as intruder:
+        begin = time.monotonic()
+        assert intruder.recv(1) == b""
+    assert time.monotonic() - begin >= QUICK["connect"] - 1.0
+
+
 @pytest.mark.parametrize("junk", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" + bytes(300), b"\xff" * 70000])
 def test_junk_on_the_port_does_no_harm(site: Site, junk: bytes) -> None:
     with socket.create_connection(("127.0.0.1", site.target.port)) as intruder:
@@ -228,13 +235,14 @@ def test_junk_on_the_port_does_no_harm(site: Site, junk: bytes) -> None:
 
 
 UNIT = build_unit(Extent(0, 64 * KiB), bytearray(b"x" * 64 * KiB), compressor=None)
+OUTSIDE = build_unit(Extent(1 << 40, 64 * KiB), bytearray(b"x" * 64 * KiB), compressor=None)
 
 
 @pytest.mark.parametrize(
     ("frame", "code", "reason"),
     [
         (replace(UNIT, checksum=bytes(16)).frame(), "integrity_failed", ""),
-        (replace(UNIT, extent=Extent(1 << 40, 64 * KiB)).frame(), "peer_protocol", "out_of_order"),
+        (OUTSIDE.frame(), "peer_protocol", "out_of_order"),
         (Frame(Kind.UNIT, b"junk"), "peer_protocol", "unit_invalid"),
         (Frame(Kind.HELLO), "peer_protocol", "out_of_order"),
         (Frame(Kind.REQUEST), "peer_protocol", "out_of_order"),

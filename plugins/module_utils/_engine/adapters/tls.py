@@ -28,6 +28,7 @@ from ..units import KiB
 READ_SIZE: Final = 512 * KiB  # bytes asked of the socket at once
 WRITE_SIZE: Final = 256 * KiB  # bytes encrypted before they go to the socket
 WAIT_SECONDS: Final = 0.5
+LAST_WORD_SECONDS: Final = 2.0
 SCHEME: Final = "opendr://"
 CERTIFICATE_HINT: Final = "compare the CA file of both sides, and the dates of their certificates"
 
@@ -101,14 +102,14 @@ class Channel:
         self._send_lock = threading.Lock()  # keeps records in order on the socket
         self._received = memoryview(bytearray(READ_SIZE))
         self._heard_at = time.monotonic()
-        self._silence_max = patience.connect
-        self._deadline = float("inf")
+        self._silence_max = patience.silence
+        self._deadline = time.monotonic() + patience.connect
         self._closed = False
         try:
             self._prepare_socket()
             with _translated():
                 self._shake_hands()
-            self._silence_max = patience.silence
+            self._deadline = float("inf")
             self.peer = _peer_of(self._tls.getpeercert())
         except BaseException:
             self._say_goodbye()
@@ -208,14 +209,13 @@ class Channel:
         if not count:
             raise TransportError("the peer closed the connection", reason="connection_closed")
         self._heard_at = time.monotonic()
-        if self._heard_at > self._deadline:
-            self._check_silence()
+        self._check_silence()
         with self._tls_lock:
             self._incoming.write(self._received[:count])
 
     def _check_silence(self) -> None:
         if time.monotonic() > self._deadline:
-            raise TransportError("the peer did not hang up in time", reason="peer_silent")
+            raise TransportError("the peer took too long", reason="peer_silent")
         if self._closed:
             raise TransportError("the connection was closed on this side", reason="connection_closed")
         silent = time.monotonic() - self._heard_at
@@ -224,14 +224,14 @@ class Channel:
 
     def _say_goodbye(self) -> None:
         """Close after a failed handshake so that the peer can read why: the alert is not lost to a reset."""
+        self.give_up_at(time.monotonic() + LAST_WORD_SECONDS)
         try:
             self._drain()
             self._socket.shutdown(socket.SHUT_WR)
-            self._socket.settimeout(1.0)
-            while self._socket.recv_into(self._received):
-                pass
+            while True:
+                self._fill()
         except (OSError, TransportError):
-            pass
+            pass  # it has hung up, or the time is over
         self.close()
 
 

@@ -76,6 +76,9 @@ class MoverFunctions:
                 return inspect_chain(self._resolve(call.chain))
             case Status():
                 return self.registry.get(call.ticket).progress.status
+            case CloseTransfer():
+                self.registry.remove(call.ticket, Cancelled("the manager closed the transfer"))
+                return Nothing()
         with self._changing:
             match call:
                 case CreateDisk():
@@ -84,9 +87,6 @@ class MoverFunctions:
                     return self._open_target(call)
                 case StartSource():
                     return self._start_source(call.order)
-                case CloseTransfer():
-                    self.registry.remove(call.ticket, Cancelled("the manager closed the transfer"))
-                    return Nothing()
 
     def _describe(self) -> MoverInfo:
         return MoverInfo(self.config.name, self._version, self._platform, self._access.roots, self._expires_at)

@@ -4,19 +4,21 @@
 # PRIVATE to the collection: no part of the engine is a public interface.
 """The receiving side of a transfer: verify, write into the leaf, make durable, note it in the journal, report.
 
-One thread receives, the thread of the connection writes. While the source is away the leaf stays open and locked. Who
-else may have written to the leaf is decided by ``mover/leaf.py`` before anything is.
+One thread receives and unpacks, the thread of the connection writes: it waits for the disk most of the time. While the
+source is away the leaf stays open and locked. Who else may have written to the leaf is decided by ``mover/leaf.py``
+before anything is.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from ..adapters.connection import Connection
 from ..adapters.files import aligned_memory
-from ..errors import EngineError, StateError, TransportError
+from ..errors import Cancelled, EngineError, StateError, TransportError
 from ..extents import Extent
 from ..libraries import keyed_blake3, zstd_decompressor
 from ..transfers import Ticket, TransferState
@@ -33,7 +35,7 @@ from ..wire.messages import (
     parse_place,
     parse_unit_place,
 )
-from ..wire.unit import DATA, SAME, ZERO, Unit, pieces
+from ..wire.unit import DATA, SAME, ZERO, ZSTD, Unit, pieces
 from .config import Timing
 from .leaf import OpenLeaf
 from .pipes import MemoryPool, Pipe
@@ -136,6 +138,14 @@ class TargetTransfer:
         self.leaf.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A unit that arrived, and its verified bytes in lent memory."""
+
+    unit: Unit
+    data: memoryview
+
+
 class Receiving:
     """The pipeline of one connection."""
 
@@ -144,10 +154,10 @@ class Receiving:
         self._progress = transfer.progress
         self._leaf = transfer.leaf
         self._connection = connection
-        self._frames: Pipe[Frame] = Pipe(DEPTH)
-        self._memory = MemoryPool(DEPTH + 2)
+        self._arrived: Pipe[Frame | Unpacked] = Pipe(DEPTH)
+        self._memory = MemoryPool(DEPTH + 3)  # two of the receiver, one of the writer
         self._decompressor = zstd_decompressor()
-        self._plain = aligned_memory(UNIT_MAX)
+        self._content = aligned_memory(UNIT_MAX)
         self._digest = keyed_blake3(digest_key(transfer.ticket))
         self._unflushed = 0  # bytes
         self._flushed_at = time.monotonic()
@@ -161,15 +171,16 @@ class Receiving:
         receiver = threading.Thread(target=self._receive_all, name="receive", daemon=True)
         receiver.start()
         try:
-            for frame in self._frames:
-                self._take(frame)
+            for arrived in self._arrived:
+                self._take(arrived)
         except EngineError as error:
-            self._frames.fail(error)
-            self._memory.fail(error)
             if not isinstance(error, TransportError):
                 self._tell(error)
             raise
         finally:
+            ended = Cancelled("the connection has ended")
+            self._arrived.fail(ended)
+            self._memory.fail(ended)
             receiver.join(LAST_WORD_SECONDS)
             self._connection.close()
             receiver.join()
@@ -186,11 +197,11 @@ class Receiving:
         try:
             while self._receive_one() is not Kind.END:
                 pass
-            self._frames.finish()
+            self._arrived.finish()
         except EngineError as error:
-            self._frames.fail(error)
+            self._arrived.fail(error)
         except Exception as error:  # noqa: BLE001 - the outer loop of a thread: told, not lost
-            self._frames.fail(EngineError(f"the target mover failed: {error!r}"))
+            self._arrived.fail(EngineError(f"the target mover failed: {error!r}"))
         self._connection.drain(LAST_WORD_SECONDS)
 
     def _receive_one(self) -> Kind:
@@ -198,28 +209,38 @@ class Receiving:
             frame = self._connection.receive()
         if frame.kind is Kind.ERROR:
             raise parse_error(frame)
-        self._frames.put(frame)
+        self._arrived.put(self._unpack(Unit.parse(frame)) if frame.kind is Kind.UNIT else frame)
         return frame.kind
 
-    def _take(self, frame: Frame) -> None:
-        if frame.kind is Kind.END:
+    def _unpack(self, unit: Unit) -> Unpacked:
+        """Verify a unit; its payload's memory goes on to the writer, or back when the bytes were compressed."""
+        with self._progress.busy.at("unpack"):
+            payload, length = memoryview(unit.payload), unit.bytes_in(DATA)
+            memory = self._memory.take(length) if unit.codec == ZSTD else payload
+            data = unit.plain_payload(self._decompressor, memory)
+            if unit.codec == ZSTD:
+                self._memory.give(payload)
+        return Unpacked(unit, data)
+
+    def _take(self, arrived: Frame | Unpacked) -> None:
+        if isinstance(arrived, Unpacked):
+            self._write_unit(arrived.unit, arrived.data)
+            if arrived.data:
+                self._memory.give(arrived.data)
+        elif arrived.kind is Kind.ZERO:
+            self._write_gap(parse_place(arrived))
+        elif arrived.kind is Kind.COMPARE:
+            self._answer(parse_unit_place(arrived))
+        else:
             self._finish()
             return
-        if frame.kind is Kind.UNIT:
-            self._write_unit(Unit.parse(frame))
-        elif frame.kind is Kind.ZERO:
-            self._write_gap(parse_place(frame))
-        elif frame.kind is Kind.COMPARE:
-            self._answer(parse_unit_place(frame))
-        if isinstance(frame.payload, memoryview) and frame.payload:
-            self._memory.give(frame.payload)
         if self._unflushed >= FLUSH_BYTES or time.monotonic() - self._flushed_at >= self._transfer.timing.flush:
             self._flush()
 
-    def _write_unit(self, unit: Unit) -> None:
+    def _write_unit(self, unit: Unit, data: memoryview) -> None:
         self._leaf.check_place(unit.extent)
+        start = 0
         with self._progress.busy.at("write"):
-            data, start = unit.plain_payload(self._decompressor, self._plain), 0
             for state, extent in unit.runs():
                 if state == DATA:
                     self._leaf.write(extent.offset, data[start : start + extent.length])
@@ -242,7 +263,7 @@ class Receiving:
         """Send the digests of what the leaf holds."""
         self._leaf.check_place(extent)
         with self._progress.busy.at("compare"):
-            content = self._plain[: extent.length]
+            content = self._content[: extent.length]
             self._leaf.read_into(extent.offset, content)
             parts = (content[p.offset - extent.offset : p.end - extent.offset] for p in pieces(extent))
             digests = tuple(self._digest(part) for part in parts)

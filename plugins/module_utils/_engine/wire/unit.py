@@ -78,7 +78,7 @@ class Unit:
         )
 
     def plain_payload(self, decompressor: Decompressor, memory: memoryview) -> memoryview:
-        """Return the carried bytes, verified. ``memory`` (``UNIT_MAX`` bytes) takes them when they were compressed.
+        """Return the carried bytes, verified; ``memory``, as long as they are, takes them when they were compressed.
 
         Raises IntegrityError when they are not what the source read.
         """
