@@ -49,8 +49,8 @@ def workplace() -> Iterator[Path]:
     """Give a folder of its own, and have everything that belongs to it stopped and removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="opendr-demo-"))
     guardian = Guardian(folder)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         yield folder
     finally:

@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import ansible
-
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 
 FILES_MAX = 2500
@@ -59,7 +57,7 @@ class FileSystem:
         self._tree.mkdir(parents=True)
 
     def make(self) -> None:
-        """Fill a new file system with sources of Python and Ansible: thousands of real files of all sizes."""
+        """Fill a new file system with the libraries of this Python: thousands of real files of all sizes."""
         for source, name in _real_files():
             target = self._tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,8 +145,8 @@ def e2fsprogs(program: str, *arguments: str, text: str = "") -> None:
 def _real_files() -> Iterator[tuple[Path, str]]:
     """Yield files of this machine and the names they get, until there are enough."""
     count = total = 0
-    for root, name in ((Path(ansible.__file__).parent, "opt/ansible"), (Path(sysconfig.get_path("stdlib")), "usr/lib")):
-        for path in sorted(root.rglob("*")):
+    for root, name in ((sysconfig.get_path("purelib"), "opt/lib"), (sysconfig.get_path("stdlib"), "usr/lib")):
+        for path in sorted(Path(root).rglob("*")):
             if path.suffix == ".pyc" or path.is_symlink() or not path.is_file():
                 continue
             if not 0 < path.stat().st_size <= FILE_MAX:
