@@ -23,7 +23,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.cat
     open_catalog,
     sqlite_url,
 )
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.files import open_for_reading
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.files import is_locked, open_for_reading
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.hypervisor import PsrpHypervisor
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.mover_client import MoverClient
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.state_folder import StateFolder
@@ -310,6 +310,10 @@ class SmallSite(LabSite):
             limits=replace(Limits(), **QUICK_LIMITS),  # type: ignore[arg-type]
         )
         return replace(site, **changes)
+
+    def wait_until_free(self, paths: Sequence[Path]) -> None:
+        """Wait until no mover holds any of these files."""
+        self.target.wait_until(lambda: not any(is_locked(str(path)) for path in paths), "movers to let go")
 
     def connect_host(self, name: str) -> Hypervisor:
         return PsrpHypervisor(DirectHost(name, self.fronts[name]))

@@ -142,3 +142,17 @@ def test_cancelled_session_leaves_nothing_on_the_source_and_goes_on_later(site):
     assert site.record().lease is None
     assert site.run().outcome is Outcome.DONE
     site.prove(points=2)
+
+
+def test_damaged_image_of_an_unfinished_first_copy_is_made_anew(site):
+    assert killed(site, site.job(), Death("start_source", nth=2, after=True))
+    record = site.record()
+    images = [site.target.local_path(disk.base) for disk in record.disks]
+    site.wait_until_free(images)
+    for image in images:
+        image.write_bytes(b"\xff" * MiB)
+    report = site.run()
+    assert report.outcome is Outcome.DONE, report.as_dict()
+    assert "fresh one" in str(report.machines[0].warnings)
+    assert {disk.scope for disk in report.machines[0].disks} == {"allocated"}
+    site.prove(points=1)

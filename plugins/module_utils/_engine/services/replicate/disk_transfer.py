@@ -66,7 +66,9 @@ class DiskTransfer:
         self._before = Traffic()  # of earlier attempts
         self._status = TransferStatus(TransferState.WAITING)
         self._amount = Amount()
-        self._open_at: float | None = self._started_at  # when to open it, None: it is open
+        self._next_at = self._started_at  # nothing is tried before
+        self._is_open = False
+        self._is_outage_told = False
         self._peer_errors = 0
         self._parts: dict[str, float] = {}
         self.report: DiskReport | None = None
@@ -123,22 +125,27 @@ class DiskTransfer:
 
         Raises LeafUnclean, LeafTouched, or what ended it for good.
         """
-        clock = self._work.site.clock
-        if self._open_at is not None and clock.monotonic() < self._open_at:
+        if self._work.site.clock.monotonic() < self._next_at:
             return False
         try:
-            if self._open_at is not None:
+            if not self._is_open:
                 self._reopen()
-            return self._look()
+            statuses = self._statuses()
+            return statuses is not None and self._judge(*statuses)
         except EngineError as error:
-            if not self._may_retry(error):
-                raise
-            self._open_at = clock.monotonic() + self._work.site.limits.reconnect_seconds
-            self._work.reporter.warn(f"disk {self._order.slot}: {error.message}; trying again")
+            self._is_open = False
+            self._try_later(error)
             return False
 
-    def _look(self) -> bool:
-        source, target = self._source.status(self._known), self._target.status(self._known)
+    def _statuses(self) -> tuple[TransferStatus, TransferStatus] | None:
+        """Ask both movers; None when one cannot be reached now: they may well go on without their manager."""
+        try:
+            return self._source.status(self._known), self._target.status(self._known)
+        except TransportError as error:
+            self._try_later(error)
+            return None
+
+    def _judge(self, source: TransferStatus, target: TransferStatus) -> bool:
         self._note(source)
         for status in (source, target):
             if status.state in (TransferState.FAILED, TransferState.CANCELLED):
@@ -147,6 +154,15 @@ class DiskTransfer:
             return False
         self._finish(source, target)
         return True
+
+    def _try_later(self, error: EngineError) -> None:
+        """Wait before the next try; an outage is told once. Raises the error when trying again does not help."""
+        if not self._may_retry(error):
+            raise error
+        self._next_at = self._work.site.clock.monotonic() + self._work.site.limits.reconnect_seconds
+        if not self._is_outage_told:
+            self._is_outage_told = True
+            self._work.reporter.warn(f"disk {self._order.slot}: {error.message}; trying again")
 
     @property
     def _known(self) -> Ticket:
@@ -164,6 +180,7 @@ class DiskTransfer:
             rate = int(newest if not rate else rate + RATE_WEIGHT * (newest - rate))
         if done > 0:
             self._alive_at = now
+            self._is_outage_told = False
         self._seen_at, self._status = now, status
         self._amount = Amount(status.total, status.processed, self._before.sent + status.sent, rate)
         self._work.reporter.disk(self.disk_id, outcome=Outcome.RUNNING, amount=self._amount)
@@ -185,7 +202,7 @@ class DiskTransfer:
         self._before += self._traffic(self._status)
         self._status = TransferStatus(TransferState.WAITING)
         self._open()
-        self._open_at = None
+        self._is_open = True
 
     def _finish(self, source: TransferStatus, target: TransferStatus) -> None:
         seconds = self._work.site.clock.monotonic() - self._started_at

@@ -52,7 +52,8 @@ class Movers:
 
     def _of(self, name: str, host: str) -> list[HostPath]:
         if name not in self._roots:
-            self._movers.setdefault(name, self._connect(name))
+            if name not in self._movers:
+                self._movers[name] = self._connect(name)
             parts = [root.partition(":") for root in self._movers[name].describe().roots]
             self._roots[name] = tuple(HostPath(part[0], part[2]) for part in parts)
         return [root for root in self._roots[name] if root.host == host]
