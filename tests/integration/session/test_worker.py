@@ -174,6 +174,20 @@ def test_killed_mover_goes_on_after_it_was_started_again(manager, side):
     manager.site.prove(points=2)
 
 
+def test_host_that_restarts_in_the_middle_is_waited_for(manager):
+    manager.hold("Convert-HvrCheckpoint")
+    session_id = manager.start()["session_id"]
+    manager.wait(session_id, in_phase("convert"))
+    host = manager.site.hosts[SOURCE]
+    host.kill()
+    manager.site.source.close()
+    host.start()
+    manager.site.source = host.control()
+    assert manager.wait(session_id)["state"] == "done"
+    assert manager.site.source_leftovers() == []
+    manager.site.prove(points=1)
+
+
 def test_wrong_password_is_named_and_a_good_run_follows(refusing):
     status = refusing.run(secrets={"passwords": {SOURCE: "wrong", TARGET: PASSWORD}})
     error = status["result"]["machines"][0]["error"]
