@@ -17,15 +17,12 @@ from ansible.utils.display import Display
 from ..module_utils._engine.errors import EngineError
 from ..module_utils._failure import failure
 from ..module_utils._spec import JOB_MODULE, JOB_RULES
-from ..plugin_utils.action_base import EngineAction, Result
+from ..plugin_utils.action_base import EngineAction, ModuleFailed, Result
+from ..plugin_utils.execution_environment import is_thrown_away
 from ..plugin_utils.follower import ConnectionLost, Event, Follower, Session, Status
 from ..plugin_utils.session_result import ending, report
 
 COLORS = {"warning": "COLOR_WARN", "error": "COLOR_ERROR", "heartbeat": "COLOR_SKIP", "end": "COLOR_OK"}
-# What container engines leave in a container (Kubernetes a variable), and what ansible-runner sets for its callbacks.
-CONTAINER_FILES = ("/run/.containerenv", "/.dockerenv")
-CONTAINER_VARIABLE = "KUBERNETES_SERVICE_HOST"
-RUNNER_VARIABLE = "AWX_ISOLATED_DATA_DIR"
 EPHEMERAL = (
     "the catalog is a file in {state_dir} inside a container and ends with it; give catalog_url or mount state_dir to "
     "keep jobs and history (replicas and their restore points do not depend on it)"
@@ -77,7 +74,8 @@ class ActionModule(EngineAction):
             result = self.module("hyperv_replica_job", arguments)
         finally:
             self.forget_temporary_files()
-        if not options["catalog_url"] and self._catalog_dies_with_container():
+        local = self._connection.transport == "local"
+        if local and not options["catalog_url"] and is_thrown_away(os.environ, os.path.exists):
             result.setdefault("warnings", []).append(EPHEMERAL.format(state_dir=options["state_dir"]))
         return result
 
@@ -94,6 +92,8 @@ class ActionModule(EngineAction):
             status = follower.follow()
         except EngineError as error:
             return {**result, "failed": True, **failure(error)}
+        except ModuleFailed as error:
+            return {**result, **error.result, "session": session}
         return {**result, "session": {**session, **report(status)}, **ending(status)}
 
     def _poll(self, state_dir: str, session_id: str, seen: int) -> Status | None:
@@ -112,19 +112,14 @@ class ActionModule(EngineAction):
         line = f"{options['name']}: {event['text']}"
         display.display(line, color=C.config.get_config_value(color) if color else None)
 
-    def _catalog_dies_with_container(self) -> bool:
-        """Tell whether the manager is an execution environment, which is thrown away after the play."""
-        inside = CONTAINER_VARIABLE in os.environ or any(os.path.exists(file) for file in CONTAINER_FILES)
-        return inside and RUNNER_VARIABLE in os.environ and self._connection.transport == "local"
-
 
 def _named(job: dict[str, t.Any]) -> Iterable[str]:
-    return [job["source_host"], job["target_host"], *job["source_proxies"], *job["target_proxies"]]
+    return [job["source_host"], job["target_host"], *(job["source_proxies"] or []), *(job["target_proxies"] or [])]
 
 
 def _movers(job: dict[str, t.Any], side: str) -> list[str]:
     """The proxies of a side; without any the mover on the host itself."""
-    return list(job[f"{side}_proxies"]) or [job[f"{side}_host"]]
+    return job[f"{side}_proxies"] or [job[f"{side}_host"]]
 
 
 def _opening(session: dict[str, t.Any]) -> str:
