@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,25 +25,49 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.cat
 )
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+PR_SET_PDEATHSIG = 1  # of Linux
 SERVER: dict[str, Any] = {"user": "postgres", "group": "postgres"} if AS_ROOT else {}  # it refuses to run as root
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """Start a server that listens on a socket in a folder of its own; give the folder."""
+    """Run a server that listens on a socket in a folder of its own and ends with this process; give the folder."""
     folder = tempfile.mkdtemp(prefix="opendr-pg-")
     if AS_ROOT:
         shutil.chown(folder, "postgres", "postgres")
     data = f"{folder}/data"
+    _call("initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync")
+    command = ["postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+    with open(f"{folder}/log", "wb") as log:
+        server = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
+            **SERVER,
+        )
     try:
-        _call("initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        _call("pg_ctl", "start", "--wait", "--pgdata", data, "--options", options, "--log", f"{folder}/log")
+        _wait_until_ready(folder, server)
         yield folder
     finally:
-        if os.path.exists(f"{data}/postmaster.pid"):
-            _call("pg_ctl", "stop", "--wait", "--pgdata", data, "--mode", "immediate")
+        server.send_signal(signal.SIGQUIT)
+        server.wait(60)
         shutil.rmtree(folder)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel stop the server when the test's process is gone, even when that was killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _wait_until_ready(folder: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    ask = ["pg_isready", "--quiet", "--host", folder, "--username", "postgres"]
+    while subprocess.run(ask, check=False).returncode != 0:
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"PostgreSQL did not start: {Path(folder, 'log').read_text()}")
+        time.sleep(0.05)
 
 
 def _call(*command: str) -> None:

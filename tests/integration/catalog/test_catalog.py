@@ -33,7 +33,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import
 
 DATABASES = [
     "sqlite",
-    pytest.param("postgresql", marks=pytest.mark.needs("initdb", "pg_ctl", "createdb")),
+    pytest.param("postgresql", marks=pytest.mark.needs("initdb", "postgres", "createdb", "pg_isready")),
 ]
 pytestmark = pytest.mark.parametrize("new_database", DATABASES, indirect=True)
 
