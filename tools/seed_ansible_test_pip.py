@@ -17,7 +17,7 @@ import sys
 
 import ansible_test
 
-STAND_IN = '''\
+STAND_IN = """\
 import os
 import runpy
 import sys
@@ -27,7 +27,7 @@ options = [option for option in sys.argv[1:] if option not in ("--no-setuptools"
 sys.argv[1:] = ["install", "--no-index", "--find-links", cache, *options]
 sys.path.insert(0, os.path.join(cache, "pip-{version}-py3-none-any.whl"))
 runpy.run_module("pip", run_name="__main__")
-'''
+"""
 
 
 def wanted_versions() -> list[str]:

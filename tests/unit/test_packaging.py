@@ -22,7 +22,7 @@ HEADER = re.compile(
 # Text of others, files that a tool writes, and one that lists names only.
 WITHOUT_HEADER = re.compile(
     r"LICENSE|MAINTAINERS|CHANGELOG\.md|uv\.lock|changelogs/changelog\.yaml|tools/requirements-\w+\.txt|docs/.*\.md"
-    r"|.*/NOTICE\.md|.*/__init__\.py|.*\.(json|bin|gz|vhdx|avhdx|pem)"
+    r"|.*/NOTICE\.md|.*/__init__\.py|.*\.(json|bin|gz|xz|vhdx|avhdx|pem)"
 )
 
 

@@ -19,51 +19,51 @@ KiB = 1024
 MiB = 1024 * KiB
 
 
-def _open(default: Any, *, probe: str, values: tuple[Any, ...]) -> Any:
-    return field(default=default, metadata={"grade": "?", "probe": probe, "values": values})
+def _open(*, probe: str, values: tuple[Any, ...]) -> dict[str, Any]:
+    return {"grade": "?", "probe": probe, "values": values}
 
 
-def _seen(default: Any, *, values: tuple[Any, ...]) -> Any:
-    return field(default=default, metadata={"grade": "F", "probe": "-", "values": values})
+def _seen(*, values: tuple[Any, ...]) -> dict[str, Any]:
+    return {"grade": "F", "probe": "-", "values": values}
 
 
 @dataclass(frozen=True, slots=True)
 class Switches:
     """How this host answers where the documentation is silent."""
 
-    listing_order: str = _seen("shuffled", values=("shuffled", "stored"))
+    listing_order: str = field(default="shuffled", metadata=_seen(values=("shuffled", "stored")))
     """Order of the objects that a function emits; it was seen to change between calls (go-wsman)."""
-    reference_point_order: str = _open("shuffled", probe="1", values=("shuffled", "attached"))
+    reference_point_order: str = field(default="shuffled", metadata=_open(probe="1", values=("shuffled", "attached")))
     """Order of the pairs of a reference point: any, or that of the disks."""
-    whole_disk_query: str = _open("refused", probe="2", values=("refused", "answered"))
+    whole_disk_query: str = field(default="refused", metadata=_open(probe="2", values=("refused", "answered")))
     """GetVirtualDiskChanges with ByteLength equal to the size of the disk."""
-    processed_length: str = _open("short", probe="2", values=("short", "full"))
+    processed_length: str = field(default="short", metadata=_open(probe="2", values=("short", "full")))
     """ProcessedByteLength: at most half of what was asked, or all."""
-    no_changes: str = _open("null", probe="2", values=("null", "empty"))
+    no_changes: str = field(default="null", metadata=_open(probe="2", values=("null", "empty")))
     """The arrays when nothing changed."""
-    changed_pairs: str = _open("shuffled", probe="2", values=("shuffled", "sorted", "twice"))
+    changed_pairs: str = field(default="shuffled", metadata=_open(probe="2", values=("shuffled", "sorted", "twice")))
     """Order of the pairs; ``twice``: shuffled, and some are given again in two parts."""
-    changed_until: str = _open("now", probe="4", values=("now", "checkpoint"))
+    changed_until: str = field(default="now", metadata=_open(probe="4", values=("now", "checkpoint")))
     """Whether a query on a frozen file also lists what was written after the checkpoint."""
-    tracking_grain: int = _open(128 * KiB, probe="4", values=(128 * KiB, 16 * KiB, MiB))
+    tracking_grain: int = field(default=128 * KiB, metadata=_open(probe="4", values=(128 * KiB, 16 * KiB, MiB)))
     """Bytes: changed ranges are widened to multiples of this."""
-    restart_grain: int = _open(MiB, probe="4", values=(MiB, 16 * KiB))
+    restart_grain: int = field(default=MiB, metadata=_open(probe="4", values=(MiB, 16 * KiB)))
     """Bytes: grain of what was tracked when the host stopped without a hand-over (the .mrt file)."""
-    applied_checkpoint: str = _open("lost", probe="4", values=("lost", "violated"))
+    applied_checkpoint: str = field(default="lost", metadata=_open(probe="4", values=("lost", "violated")))
     """Tracking after an applied user checkpoint: refused, or answered as if nothing had happened."""
-    recovery_on_off: str = _open("allowed", probe="3", values=("allowed", "refused"))
-    recovery_on_saved: str = _open("refused", probe="3", values=("refused", "allowed"))
-    recovery_on_paused: str = _open("refused", probe="3", values=("refused", "allowed"))
+    recovery_on_off: str = field(default="allowed", metadata=_open(probe="3", values=("allowed", "refused")))
+    recovery_on_saved: str = field(default="refused", metadata=_open(probe="3", values=("refused", "allowed")))
+    recovery_on_paused: str = field(default="refused", metadata=_open(probe="3", values=("refused", "allowed")))
     """Recovery checkpoint of a machine that does not run."""
-    off_consistency: str = _open("crash", probe="3", values=("crash", "refused"))
+    off_consistency: str = field(default="crash", metadata=_open(probe="3", values=("crash", "refused")))
     """An application-consistent checkpoint of a machine that is off: made as crash-consistent, or refused."""
-    untracked_conversion: str = _open("refused", probe="1", values=("refused", "empty"))
+    untracked_conversion: str = field(default="refused", metadata=_open(probe="1", values=("refused", "empty")))
     """ConvertToReferencePoint below version 8.0: refused, or a reference point without pairs."""
-    checkpoint_while_merging: str = _open("refused", probe="9", values=("refused", "allowed"))
+    checkpoint_while_merging: str = field(default="refused", metadata=_open(probe="9", values=("refused", "allowed")))
     """A new checkpoint while an earlier one is being merged."""
-    removal_returns: str = _open("early", probe="9", values=("early", "merged"))
+    removal_returns: str = field(default="early", metadata=_open(probe="9", values=("early", "merged")))
     """When Remove-VMSnapshot returns."""
-    merge_delay_ms: int = _open(300, probe="9", values=(300, 0))
+    merge_delay_ms: int = field(default=300, metadata=_open(probe="9", values=(300, 0)))
     """How late a merge begins."""
 
     def changed(self, values: Mapping[str, object]) -> Switches:
