@@ -256,17 +256,17 @@ class Sending:
             frame = unit.frame() if unit is not None else place_frame(Kind.ZERO, packed.extent)
             with self._progress.busy.at("send"):
                 self._connection.send(frame)
-            self._progress.add(sent=frame.size)
             if packed.memory is not None:
                 self._memory.put(packed.memory)
-            if unit is not None:
-                self._progress.add(
-                    processed=unit.extent.length,
-                    read=unit.extent.length,
-                    zero=unit.bytes_in(ZERO),
-                    same=unit.bytes_in(SAME),
-                )
+            self._count(unit, frame.size)
         self._connection.send(END)
+
+    def _count(self, unit: Unit | None, sent: int) -> None:
+        if unit is None:
+            self._progress.add(sent=sent)
+            return
+        length = unit.extent.length
+        self._progress.add(sent=sent, processed=length, read=length, zero=unit.bytes_in(ZERO), same=unit.bytes_in(SAME))
 
     def _listen(self) -> None:
         while True:

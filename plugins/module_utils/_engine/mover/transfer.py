@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import hmac
 import threading
@@ -24,6 +23,7 @@ from .pipes import Busy
 GRAIN: Final = 4096  # bytes: extents are widened to it, so that no disk has to read before it writes
 GAP_MAX: Final = 1 * GiB  # bytes of a gap in one frame
 DIGEST_CONTEXT: Final = b"opendr.hyperv mover compare digests v1"
+FINAL: Final = frozenset({"state", "error", "leaf"})
 ENDED: Final = (TransferState.DONE, TransferState.FAILED, TransferState.CANCELLED)
 
 
@@ -83,30 +83,29 @@ class Progress:
 
     def __init__(self, **initial: Any) -> None:
         self.busy = Busy()
-        self._status = TransferStatus(TransferState.WAITING, **initial)
+        self._values: dict[str, Any] = {"state": TransferState.WAITING, **initial}
         self._lock = threading.Lock()
 
     @property
     def status(self) -> TransferStatus:
         with self._lock:
-            return dataclasses.replace(self._status, busy_seconds=self.busy.snapshot())
+            return TransferStatus(**self._values, busy_seconds=self.busy.snapshot())
 
     @property
     def has_ended(self) -> bool:
-        return self._status.state in ENDED
+        return self._values["state"] in ENDED
 
     def add(self, **counts: int) -> None:
         """Add to counters."""
         with self._lock:
-            sums = {name: getattr(self._status, name) + count for name, count in counts.items()}
-            self._status = dataclasses.replace(self._status, **sums)
+            for name, count in counts.items():
+                self._values[name] = self._values.get(name, 0) + count
 
     def set(self, **values: Any) -> None:
         """Set fields; a transfer that has ended keeps its state and error."""
         with self._lock:
-            if self._status.state in ENDED:
-                values = {name: value for name, value in values.items() if name not in ("state", "error", "leaf")}
-            self._status = dataclasses.replace(self._status, **values)
+            ended = self._values["state"] in ENDED
+            self._values.update({name: value for name, value in values.items() if not (ended and name in FINAL)})
 
     def end(self, error: EngineError | None, *, state: TransferState = TransferState.FAILED, **values: Any) -> None:
         """Go to a final state, unless one was reached before."""

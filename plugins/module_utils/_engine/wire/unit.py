@@ -19,7 +19,7 @@ from typing import Final
 from ..errors import IntegrityError, PeerError
 from ..extents import Extent, cut
 from ..libraries import Buffer, Compressor, Decompressor, decompress_into, xxh3_128
-from ..units import PIECE, UNIT_MAX
+from ..units import PIECE, UNIT_MAX, align_down
 from .frames import Frame, Kind
 
 FIELDS: Final = Struct("<QIB3x")  # offset, length, codec; the checksum and the map follow
@@ -63,7 +63,7 @@ class Unit:
 
     def _check(self) -> None:
         extent = self.extent
-        if not 0 < extent.length <= UNIT_MAX or len(self.states) != len(pieces(extent)):
+        if not 0 < extent.length <= UNIT_MAX or len(self.states) != piece_count(extent):
             raise PeerError(f"unit at {extent.offset} with {len(self.states)} pieces", reason="unit_invalid")
         if self.codec not in (PLAIN, ZSTD) or not set(self.states) <= {ZERO, DATA, SAME}:
             raise PeerError(f"unit at {extent.offset}: unknown codec or state of a piece", reason="unit_invalid")
@@ -73,9 +73,12 @@ class Unit:
 
     def bytes_in(self, state: int) -> int:
         """Return how many bytes of the disk are in pieces of a state."""
-        return sum(
-            piece.length for piece, found in zip(pieces(self.extent), self.states, strict=True) if found == state
-        )
+        length = self.states.count(state) * PIECE
+        if self.states[0] == state:
+            length -= self.extent.offset % PIECE
+        if self.states[-1] == state:
+            length -= -self.extent.end % PIECE
+        return length
 
     def plain_payload(self, decompressor: Decompressor, memory: memoryview) -> memoryview:
         """Return the carried bytes, verified; ``memory``, as long as they are, takes them when they were compressed.
@@ -98,12 +101,18 @@ class Unit:
 
     def runs(self) -> Iterator[tuple[int, Extent]]:
         """Yield state and extent of each longest run of pieces in the same state, in order."""
-        start, previous = self.extent.offset, self.states[0]
-        for piece, state in zip(pieces(self.extent), self.states, strict=True):
-            if state != previous:
-                yield previous, Extent(start, piece.offset - start)
-                start, previous = piece.offset, state
-        yield previous, Extent(start, self.extent.end - start)
+        start, first = self.extent.offset, align_down(self.extent.offset, PIECE)
+        for index, (state, following) in enumerate(zip(self.states, self.states[1:], strict=False), start=1):
+            if state != following:
+                end = first + index * PIECE
+                yield state, Extent(start, end - start)
+                start = end
+        yield self.states[-1], Extent(start, self.extent.end - start)
+
+
+def piece_count(extent: Extent) -> int:
+    """Return in how many aligned pieces an extent lies."""
+    return -(-extent.end // PIECE) - extent.offset // PIECE
 
 
 def pieces(extent: Extent) -> list[Extent]:
@@ -118,31 +127,31 @@ def build_unit(
 
     Takes a bytearray, since its ``startswith`` compares at the speed of memory, without a copy.
     """
-    view, states, parts = memoryview(data), bytearray(), []
-    for piece in pieces(extent):
-        start = piece.offset - extent.offset
-        content = view[start : start + piece.length]
-        if data.startswith(ZEROS if piece.length == PIECE else ZEROS[: piece.length], start):
+    view, states, offset = memoryview(data), bytearray(), extent.offset
+    while offset < extent.end:
+        length = min(PIECE - offset % PIECE, extent.end - offset)
+        start = offset - extent.offset
+        if data.startswith(ZEROS if length == PIECE else ZEROS[:length], start):
             states.append(ZERO)
-        elif is_same is not None and is_same(piece.offset, content):
+        elif is_same is not None and is_same(offset, view[start : start + length]):
             states.append(SAME)
         else:
             states.append(DATA)
-            parts.append(Extent(start, piece.length))
-    plain = _join(view, parts)
-    payload = compressor.compress(plain) if compressor is not None and parts else plain
+        offset += length
+    plain = _carried(Unit(extent, bytes(states), PLAIN, b"", b""), view)
+    payload = compressor.compress(plain) if compressor is not None and plain else plain
     codec = ZSTD if len(payload) < len(plain) * WORTH_COMPRESSING else PLAIN
     checksum = _checksum(_fields(extent, codec), states, plain=plain)
     return Unit(extent, bytes(states), codec, checksum, payload if codec == ZSTD else plain)
 
 
-def _join(view: memoryview, parts: list[Extent]) -> memoryview:
-    if not parts:
-        return view[:0]
-    first, last = parts[0], parts[-1]
-    if last.end - first.offset == sum(part.length for part in parts):
-        return view[first.offset : last.end]
-    return memoryview(b"".join(view[part.offset : part.end] for part in parts))
+def _carried(unit: Unit, view: memoryview) -> memoryview:
+    """Return the bytes of the pieces that travel; without a copy when they follow each other."""
+    start = unit.extent.offset
+    parts = [view[run.offset - start : run.end - start] for state, run in unit.runs() if state == DATA]
+    if len(parts) == 1:
+        return parts[0]
+    return memoryview(b"".join(parts))
 
 
 def _fields(extent: Extent, codec: int) -> bytes:
