@@ -16,7 +16,9 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.opendr.hyperv.plugins.action.hyperv_replica_job import ActionModule
 from ansible_collections.opendr.hyperv.plugins.plugin_utils.action_base import ModuleFailed
 
-JOB, INFO, STATUS = "hyperv_replica_job", "hyperv_replica_info", "hyperv_replica_session_info"
+JOB = "hyperv_replica_job"
+INFO = "hyperv_replica_info"
+STATUS = "hyperv_replica_session_info"
 STORED = {"source_host": "hv-a", "target_host": "hv-b", "source_proxies": ["proxy-a"], "target_proxies": []}
 DECLARED = {"vms": ["web1"], "source_host": "hv-a", "target_host": "hv-b", "target_path": "D:\\Replicas"}
 MANAGER = {f"opendr_manager_{name}": f"/etc/opendr/{name}.pem" for name in ("certificate", "key", "ca")}
@@ -24,8 +26,8 @@ HOST = {"ansible_user": "svc", "ansible_password": "S3cret!", "ansible_psrp_auth
 HOSTVARS = {"mgr": MANAGER, "other": MANAGER, "hv-a": HOST, "hv-b": HOST, "proxy-a": {"opendr_mover_port": 7777}}
 STARTED = {"changed": True, "job": {}, "diff": {}, "session": {"session_id": "8c1f", "attached": False}}
 END = {"sequence": 1, "kind": "end", "text": "done"}
-ENDED = {"state": "done", "alive": False, "percent": 100, "events": [END], "error": None}
-ENDED["result"] = {"state": "done", "machines": [], "error": None, "bytes_sent": 7}
+REPORT = {"state": "done", "machines": [], "error": None, "bytes_sent": 7}
+ENDED = {"state": "done", "alive": False, "percent": 100, "events": [END], "error": None, "result": REPORT}
 Answer = dict[str, Any] | Exception
 
 
@@ -97,7 +99,7 @@ def test_declared_job_is_started_and_followed_to_its_end() -> None:
     result = action.go()
     assert names(action) == [JOB, "forget", STATUS]
     assert action.asked[2][1] == {"sessions": ["8c1f"], "events_after": 0, "state_dir": "/var/lib/opendr"}
-    assert result["session"] == {"session_id": "8c1f", "attached": False, **ENDED["result"]}  # type: ignore[dict-item]
+    assert result["session"] == {"session_id": "8c1f", "attached": False, **REPORT}
     assert "failed" not in result
 
 
