@@ -26,7 +26,7 @@ HOST = {"ansible_user": "svc", "ansible_password": "S3cret!", "ansible_psrp_auth
 HOSTVARS = {"mgr": MANAGER, "other": MANAGER, "hv-a": HOST, "hv-b": HOST, "proxy-a": {"opendr_mover_port": 7777}}
 STARTED = {"changed": True, "job": {}, "diff": {}, "session": {"session_id": "8c1f", "attached": False}}
 END = {"sequence": 1, "kind": "end", "text": "done"}
-REPORT = {"state": "done", "machines": [], "error": None, "bytes_sent": 7}
+REPORT: dict[str, Any] = {"state": "done", "machines": [], "error": None, "bytes_sent": 7}
 ENDED = {"state": "done", "alive": False, "percent": 100, "events": [END], "error": None, "result": REPORT}
 Answer = dict[str, Any] | Exception
 
