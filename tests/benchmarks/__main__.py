@@ -54,8 +54,8 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Full and incremental copy against rsync, as ratios.")
-    parser.add_argument("--gib", type=int, default=2, help="size of the disk (2)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each race (5)")
+    parser.add_argument("--gib", type=int, default=4, help="size of the disk (4)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each race (3)")
     parser.add_argument("--folder", help="where the disks are made; needs five times their size")
     return parser.parse_args()
 

@@ -273,13 +273,18 @@ def own_certificate(files: TlsFiles) -> tuple[Peer, float]:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context(files).wrap_bio(to_client, to_server)
     server = server_context(files).wrap_bio(to_server, to_client, server_side=True)
-    with _translated():
-        for side in (client, server, client, server):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-        certificate = client.getpeercert() or {}
+    try:
+        with _translated():
+            for side in (client, server, client, server):
+                try:
+                    side.do_handshake()
+                except ssl.SSLWantReadError:
+                    pass
+    except RequestError as error:
+        raise RequestError(
+            f"certificate {files.certificate} cannot be used: {error}", hint=error.hint, reason=error.reason
+        ) from error
+    certificate = client.getpeercert() or {}
     return _peer_of(certificate), float(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))))
 
 

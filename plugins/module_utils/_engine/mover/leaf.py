@@ -11,6 +11,7 @@ gets it; data; the journal moves on. Source: docs/design/mover_protocol.md, "Jou
 from __future__ import annotations
 
 import dataclasses
+import os
 import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -165,7 +166,8 @@ class OpenLeaf:
         journals.store(self._paths[0], self._journal)
         self._chain.prepare(self._journal.written)
         for parent in self._paths[1:]:
-            journals.forget(parent)
+            if os.path.dirname(parent) == os.path.dirname(self._paths[0]):  # elsewhere it may only read
+                journals.forget(parent)
         return Begin(self._journal.durable_until, hello.whole_disk and not was_empty)
 
     def check_place(self, extent: Extent) -> None:
