@@ -90,3 +90,46 @@ def test_record_that_cannot_be_read_is_never_replaced(site, replica):
     assert error["reason"] == "record_invalid"
     assert path.read_text() == '{"format": 99, "epoch": 3}'
     assert site.source_leftovers() == []
+
+
+def remove_by_hand(site, replica, index):
+    """Remove a restore point on the target; return it as the record knows it."""
+    point = site.record().restore_points[index]
+    site.target.call("Remove-VMSnapshot", vm_id=replica["vm_id"], checkpoint_id=str(point.point_id).upper())
+    site.target.settle()
+    return point
+
+
+@pytest.mark.parametrize("index", [0, -1], ids=["oldest", "newest"])
+def test_point_removed_by_hand_is_forgotten_and_does_not_count(site, replica, index):
+    job = site.job(restore_points=2)
+    site.run(job)
+    gone = remove_by_hand(site, replica, index)
+    site.guest_writes(8, 1, 2 * MiB)
+    report = site.run(job)
+    assert set(reasons(report).values()) == {"leaf_touched"}
+    assert f"restore point {gone.name} is not on hv-b any more" in report.machines[0].warnings[0]
+    assert report.machines[0].removed_restore_points == ()
+    assert gone.point_id not in {point.point_id for point in site.record().restore_points}
+    assert len(site.record().cycles) == 2
+    site.prove(points=2)
+
+
+def test_all_points_removed_by_hand_are_forgotten(site, replica):
+    remove_by_hand(site, replica, 0)
+    assert set(reasons(site.run()).values()) == {"leaf_touched"}
+    site.prove(points=1)
+
+
+def test_point_removed_by_hand_while_a_session_runs_is_forgotten(site, replica):
+    class Meddling(type(site.clock)):
+        def sleep(self, seconds):
+            pending = site.record().pending
+            if not removed and pending is not None and pending.step.value == "restore_point":
+                removed.append(remove_by_hand(site, replica, 0))
+            super().sleep(seconds)
+
+    removed = []
+    assert site.run(site=site.site(clock=Meddling())).outcome is Outcome.DONE
+    assert len(removed) == 1
+    assert len(site.record().restore_points) == 1

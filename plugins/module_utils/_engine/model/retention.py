@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -21,14 +21,24 @@ def expired_points(points: Sequence[Point], *, keep: int) -> tuple[UUID, ...]:
 
 def begin_removal(record: ReplicaRecord, doomed: Sequence[UUID]) -> ReplicaRecord:
     """Move restore points from the list of usable ones to ``removing``: from here on nobody may start from them."""
+    return replace(_without(record, doomed), removing=tuple(dict.fromkeys([*record.removing, *doomed])))
+
+
+def lost_points(record: ReplicaRecord, *, on_host: Collection[UUID]) -> tuple[Point, ...]:
+    """Return the restore points that somebody removed from the host."""
+    return tuple(point for point in record.restore_points if point.point_id not in on_host)
+
+
+def forget_points(record: ReplicaRecord, lost: Sequence[Point]) -> ReplicaRecord:
+    """Drop restore points that are gone. ``tree`` stays: it is what shows that somebody touched the replica."""
+    return _without(record, [point.point_id for point in lost])
+
+
+def _without(record: ReplicaRecord, doomed: Sequence[UUID]) -> ReplicaRecord:
     left = tuple(point for point in record.restore_points if point.point_id not in doomed)
     used = {cycle_id for point in left for cycle_id in point.cycle_ids}
-    return replace(
-        record,
-        restore_points=left,
-        cycles=tuple(cycle for cycle in record.cycles if cycle.cycle_id in used),
-        removing=tuple(dict.fromkeys([*record.removing, *doomed])),
-    )
+    cycles = tuple(cycle for cycle in record.cycles if cycle.cycle_id in used)
+    return replace(record, restore_points=left, cycles=cycles)
 
 
 def unused_files(record: ReplicaRecord) -> tuple[str, ...]:

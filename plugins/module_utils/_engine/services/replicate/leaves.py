@@ -13,6 +13,7 @@ from uuid import UUID
 from ...errors import EngineError, FormatError, HypervisorError, StateError
 from ...machines import HostPath, Leaf
 from ...model.record import Content, ReplicaDisk
+from ...model.retention import forget_points, lost_points
 from ...transfers import LeafState
 from .work import Work, settling
 
@@ -85,6 +86,14 @@ def _same_content(work: Work, disk: ReplicaDisk) -> bool:
 def current_tree(work: Work) -> tuple[UUID, ...]:
     """Return the ids of all restore points on the host, sorted."""
     return tuple(sorted(point.restore_point_id for point in work.target.restore_points(work.replica_vm_id)))
+
+
+def forget_lost_points(work: Work) -> None:
+    """Let the record list only restore points that the host has: nobody can start from the others."""
+    lost = lost_points(work.record, on_host=current_tree(work))
+    for point in lost:
+        work.reporter.warn(f"restore point {point.name} is not on {work.job.target_host} any more: somebody removed it")
+    work.store.save(forget_points(work.record, lost))
 
 
 def fingerprints(work: Work, *, of: Iterable[UUID]) -> tuple[ReplicaDisk, ...]:

@@ -17,7 +17,7 @@ from ...model.record import Content, Cycle, Pending, Point, ReplicaDisk, Trackin
 from ...model.replica_state import Move, after_move
 from ...model.retention import begin_removal, expired_points, forget_unused, unused_files
 from ...progress import Phase
-from .leaves import current_tree, fingerprints
+from .leaves import current_tree, fingerprints, forget_lost_points
 from .work import Work, settling
 
 
@@ -69,6 +69,7 @@ def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
     ``vouched`` is False for a restore point that a dead session made: nobody saw what happened to the new leaves since.
     """
     work.enter(Phase.COMMIT)
+    forget_lost_points(work)
     record, pending = work.record, work.pending
     if pending.consistency is None or pending.source_time is None:
         raise StateError("the cycle has no checkpoint", reason="record_invalid")

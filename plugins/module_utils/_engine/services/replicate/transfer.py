@@ -20,7 +20,7 @@ from ...model.scopes import Decision, Evidence, Reason, content_during, decide
 from ...progress import Phase
 from ...transfers import Scope
 from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
-from .leaves import LeafUnclean, chain_of, fresh_leaves, untouched_disks
+from .leaves import LeafUnclean, chain_of, forget_lost_points, fresh_leaves, untouched_disks
 from .target import prepare, require_at_rest
 from .work import Work
 
@@ -57,6 +57,7 @@ def _run(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, Pen
     untouched: frozenset[UUID] = frozenset()
     if work.record.target.vm_id is not None:
         require_at_rest(work)
+        forget_lost_points(work)
         untouched = untouched_disks(work) - touched
     new = prepare(work, frozen)
     decisions = _decide(work, frozen, untouched=untouched, resumed=resumed) | new
