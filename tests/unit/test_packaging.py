@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.mover.daemon import VERSION
+
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = re.compile(
     r"Copyright \(c\) \d{4} OpenDR contributors\n"
@@ -53,7 +55,7 @@ def exported(group: str) -> dict[str, str]:
 
 def test_versions_agree():
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
-    assert galaxy["version"] == project()["project"]["version"]
+    assert galaxy["version"] == project()["project"]["version"] == VERSION
 
 
 def test_wheels_of_the_product_are_those_of_the_group_run():

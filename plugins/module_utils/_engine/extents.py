@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .errors import FormatError
-from .units import align_down, align_up
+from .units import PIECE, align_down, align_up
 
 
 class Extent(NamedTuple):
@@ -45,10 +45,8 @@ def normalize(extents: Iterable[Extent], *, size: int) -> list[Extent]:
 
 def grow(extents: Iterable[Extent], *, grain: int, size: int) -> list[Extent]:
     """Widen each extent to multiples of ``grain``, clipped to the disk; the result is normal."""
-    widened = (
-        Extent(align_down(e.offset, grain), align_up(e.end, grain) - align_down(e.offset, grain)) for e in extents
-    )
-    return normalize(widened, size=size)
+    ends = ((align_down(e.offset, grain), align_up(e.end, grain)) for e in extents if e.length)
+    return normalize((Extent(start, end - start) for start, end in ends), size=size)
 
 
 def union(first: Iterable[Extent], second: Iterable[Extent], *, size: int) -> list[Extent]:
@@ -74,6 +72,15 @@ def cut(extents: Iterable[Extent], *, unit: int) -> Iterator[Extent]:
             step = min(end, align_down(offset, unit) + unit) - offset
             yield Extent(offset, step)
             offset += step
+
+
+def coarsen(extents: list[Extent], *, count_max: int, size: int) -> list[Extent]:
+    """Join neighbours of a normal list until it is short enough; the result covers all of it and is normal."""
+    grain = PIECE
+    while len(extents) > count_max:
+        extents = grow(extents, grain=grain, size=size)
+        grain *= 2
+    return extents
 
 
 def pack_pairs(extents: Iterable[Extent]) -> bytes:

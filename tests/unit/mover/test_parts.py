@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import (
     Cancelled,
-    FormatError,
     RequestError,
     StateError,
 )
@@ -53,8 +52,9 @@ def test_epochs_survive_a_restart(tmp_path):
 def test_a_damaged_epoch_lets_nobody_in(tmp_path):
     guard = EpochGuard(str(tmp_path))
     (tmp_path / f"{REPLICA}.epoch").write_bytes(b"\xff")
-    with pytest.raises(FormatError):
+    with pytest.raises(StateError) as caught:
         guard.admit(REPLICA, 100)
+    assert caught.value.reason == "epoch_unreadable"
 
 
 def test_a_pipe_keeps_order_and_its_bound():

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
 from ..errors import PeerError, TransportError
+from ..extents import coarsen
 from ..machines import DiskGeometry, HostPath
 from ..transfers import LeafState, MoverInfo, SourceOrder, TargetOrder, Ticket, TransferStatus
 from ..wire.control import (
+    EXTENTS_MAX,
     Call,
     CloseTransfer,
     CreateDisk,
@@ -74,6 +77,10 @@ class MoverClient:
         return self._call(OpenTarget(order), TransferStatus)
 
     def start_source(self, order: SourceOrder) -> TransferStatus:
+        """An order of more extents than the protocol takes is widened: sending more than has changed does no harm."""
+        if len(order.extents) > EXTENTS_MAX:
+            end = order.extents[-1].end
+            order = replace(order, extents=tuple(coarsen(list(order.extents), count_max=EXTENTS_MAX, size=end)))
         return self._call(StartSource(order), TransferStatus)
 
     def status(self, ticket: Ticket) -> TransferStatus:

@@ -11,7 +11,7 @@ import threading
 from uuid import UUID
 
 from ..adapters import files
-from ..errors import FormatError, RequestError, StateError
+from ..errors import RequestError, StateError
 
 FILE_MAX = 64  # bytes
 
@@ -41,8 +41,10 @@ class EpochGuard:
                 raise
             return 0
         if not text.isdigit():
-            raise FormatError(
-                f"{self._path(replica_id)} holds no epoch", hint="the record of the replica has the right one"
+            raise StateError(
+                f"{self._path(replica_id)} on this mover holds no epoch",
+                hint="remove the file when no other session works on this replica: the next session writes it anew",
+                reason="epoch_unreadable",
             )
         return int(text)
 

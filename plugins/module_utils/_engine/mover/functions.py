@@ -197,14 +197,19 @@ def _journal_of_new(call: CreateDisk, state: LeafState) -> Journal:
 
 
 def _check_same_disk(path: str, call: CreateDisk) -> None:
+    """Accept what an earlier call for this replica made, and nobody has stood a checkpoint on since.
+
+    An image without a journal, or with another replica's, may be under restore points that somebody relies on.
+    """
+    journal = journals.load(path)
     chain = open_chain([path], writable=False)
     try:
         found: DiskGeometry = chain.geometry
     finally:
         chain.close()
-    if found != call.geometry:
+    if found != call.geometry or journal is None or journal.replica_id != call.replica_id:
         raise StateError(
-            f"{call.path} is another disk: {found.virtual_size} bytes, id {found.disk_id}",
+            f"{call.path} is another disk, or another replica's: {found.virtual_size} bytes, id {found.disk_id}",
             hint="remove it, or choose another folder for the replica",
             reason="file_exists",
         )

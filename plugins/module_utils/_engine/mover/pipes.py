@@ -101,13 +101,13 @@ class Busy:
         self._lock = threading.Lock()
 
     @contextmanager
-    def at(self, stage: str) -> Iterator[None]:
-        """Count the time of a block of work."""
+    def at(self, stage: str, *, threads: int = 1) -> Iterator[None]:
+        """Count the time of a block of work; each of several threads of a stage counts its share."""
         begin = time.perf_counter()
         try:
             yield
         finally:
-            self.add(stage, time.perf_counter() - begin)
+            self.add(stage, (time.perf_counter() - begin) / threads)
 
     def add(self, stage: str, seconds: float) -> None:
         with self._lock:

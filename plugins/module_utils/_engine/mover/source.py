@@ -236,7 +236,7 @@ class Sending:
             def is_same(offset: int, content: memoryview) -> bool:
                 return theirs[offset] == digest(content)
 
-        with self._progress.busy.at("compress"):
+        with self._progress.busy.at("compress", threads=WORKERS):
             unit = build_unit(extent, memory, compressor=self._compressor(), is_same=is_same)
         return Packed(extent, unit, memory)
 

@@ -21,7 +21,7 @@ from .frames import LIMITS, Frame, Kind
 from .messages import Request
 from .plain import from_plain, to_plain
 
-EXTENTS_MAX: Final = 4 << 20  # in one order; 64 MiB of memory
+EXTENTS_MAX: Final = 1 << 20  # in one order: some 200 MiB of memory while it is made
 PAIR_SIZE: Final = 16  # bytes
 
 

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from typing import Final
 
 from .. import errors
-from ..errors import EngineError, StateError
+from ..errors import EngineError, StateError, TransportError
 
 TEXT_MAX: Final = 4096  # characters of a message or hint that are passed on
 
 CLASSES: Final[dict[str, Callable[..., EngineError]]] = {
     kind.code: kind
     for kind in (
+        errors.EngineError,
         errors.RequestError,
         errors.FormatError,
         errors.IntegrityError,
         errors.TrackingLost,
         errors.PeerError,
-        errors.TransportError,
         errors.LibraryMissing,
         errors.Cancelled,
     )
@@ -46,6 +46,8 @@ def error_from_plain(plain: object) -> EngineError:
         allowed = plain.get("allowed")
         moves = [str(move) for move in allowed] if isinstance(allowed, list) else []
         return StateError(message, current=str(plain.get("current", "")), allowed=moves, hint=hint, reason=reason)
+    if code == TransportError.code:
+        return TransportError(message, hint=hint, reason=reason, retryable=plain.get("retryable") is True)
     if code in CLASSES:
         return CLASSES[code](message, hint=hint, reason=reason)
     return errors.PeerError(f"{code}: {message}", hint=hint, reason=reason or "code_unknown")
