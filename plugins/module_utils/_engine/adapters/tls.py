@@ -85,6 +85,7 @@ def _prepared(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise RequestError(
             f"certificate {files.certificate}, key {files.key} or CA {files.ca} cannot be used: {error}",
+            hint="name PEM files that this process may read, and the key that belongs to the certificate",
             reason="certificate_unusable",
         ) from error
     return context
