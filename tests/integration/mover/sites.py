@@ -15,9 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import pytest
 import pyvhdi
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.chain import Chain
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.create import (
@@ -69,6 +71,13 @@ def add_child(path: Path, *, parent: Path) -> None:
     locator = ParentPaths(f".\\{parent.name}", f"C:\\{parent.name}")
     with files.create_file(str(path)) as file, files.open_for_reading(str(parent)) as below:
         create_child(file, Image.open(below), locator=locator, new_id=uuid.uuid4)
+
+
+def reason_of(call: Callable[[], object], error_class: type[EngineError]) -> str:
+    """Make a call that must fail with an error of a class; return the reason."""
+    with pytest.raises(error_class) as caught:
+        call()
+    return caught.value.reason
 
 
 class SourceDisk:
