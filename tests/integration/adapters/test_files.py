@@ -136,6 +136,14 @@ def test_a_leaf_is_held_once_in_a_process(path: str) -> None:
     assert not files.is_locked(path)
 
 
+def test_looking_at_a_file_does_not_seem_to_hold_it(path: str) -> None:
+    files.create_file(path).close()
+    with files.open_shared(path):
+        assert not files.is_locked(path)
+        assert reason_of(lambda: files.open_leaf(path), StateError) == "leaf_locked" or sys.platform == "win32"
+    files.open_leaf(path).close()
+
+
 def test_a_leaf_is_held_across_processes_until_the_holder_is_killed(path: str) -> None:
     files.create_file(path).close()
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

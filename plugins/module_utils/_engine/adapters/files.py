@@ -132,6 +132,16 @@ def open_for_reading(path: str) -> LocalFile:
         return LocalFile(path, _open(path, writable=False, exclusive=False, create=False))
 
 
+def open_shared(path: str) -> LocalFile:
+    """Open a file for reading, side by side with others who do so; ``open_leaf`` is refused until it is closed.
+
+    Raises:
+        StateError: reason ``file_locked``, somebody holds the file alone.
+    """
+    with translated(path):
+        return LocalFile(path, _open(path, writable=False, exclusive=False, create=False, shared=True))
+
+
 def open_leaf(path: str) -> LocalFile:
     """Open a file for reading and writing, and keep everybody else away from it until it is closed.
 
@@ -166,11 +176,11 @@ def aligned_memory(length: int) -> memoryview:
 
 
 def is_locked(path: str) -> bool:
-    """Tell whether ``open_leaf`` would refuse the file now."""
+    """Tell whether somebody holds the file alone, as ``open_leaf`` does. Several may look at once."""
     try:
-        open_leaf(path).close()
+        open_shared(path).close()
     except StateError as error:
-        if error.reason == "leaf_locked":
+        if error.reason == "file_locked":
             return True
         raise
     return False
@@ -303,7 +313,8 @@ def _forget(path: str) -> None:
 
 if sys.platform == "win32":
 
-    def _open(path: str, *, writable: bool, exclusive: bool, create: bool) -> Handle:
+    def _open(path: str, *, writable: bool, exclusive: bool, create: bool, shared: bool = False) -> Handle:
+        del shared  # a reader of Windows keeps away those who share nothing
         return open_handle(path, writable=writable, exclusive=exclusive, create=create)
 
 else:
@@ -362,12 +373,12 @@ else:
         except OSError:
             return None  # tmpfs, some network file systems
 
-    def _open(path: str, *, writable: bool, exclusive: bool, create: bool) -> Handle:
+    def _open(path: str, *, writable: bool, exclusive: bool, create: bool, shared: bool = False) -> Handle:
         flags = os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_RDWR if writable else os.O_RDONLY)
         descriptor = os.open(path, flags | (os.O_CREAT | os.O_EXCL if create else 0), SHARED_MODE)
         try:
-            if exclusive:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if exclusive or shared:
+                fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
             if create:
                 os.fsync(descriptor)
                 sync_folder(os.path.dirname(path))
