@@ -25,7 +25,7 @@ from .adapters.catalog import open_catalog, sqlite_url
 from .adapters.hypervisor import PsrpHypervisor
 from .adapters.mover_client import MoverClient
 from .adapters.psrp import HostConnectionSettings, PsrpHost
-from .adapters.session_files import SessionFiles
+from .adapters.session_files import SessionFiles, note
 from .adapters.state_folder import StateFolder, held
 from .adapters.system import StoppableClock, SystemClock, ThreadExecutor
 from .adapters.tls import TlsFiles, own_certificate
@@ -128,9 +128,12 @@ class Worker:
         result: list[SessionReport] = []
         thread = threading.Thread(target=self._session, args=(result, ended), name="session")
         thread.start()
-        while not ended.wait(TICK_SECONDS):
-            self._journal.tick()
-        thread.join()
+        try:
+            while not ended.wait(TICK_SECONDS):
+                self._journal.tick()
+        finally:
+            thread.join()  # the lock on the job and the connections are for the session, whatever happens here
+        self._journal.tick()  # once more, should the last status not have been written
         return 0 if result and result[0].outcome is Outcome.DONE else 1
 
     def _session(self, result: list[SessionReport], ended: threading.Event) -> None:
@@ -140,7 +143,7 @@ class Worker:
             self._journal.finish(report.outcome, report=report)
             result.append(report)
         except Exception as error:  # noqa: BLE001 - the outer loop: told, not lost
-            traceback.print_exc()
+            note(traceback.format_exc())
             failure = EngineError(
                 f"the session worker failed: {error!r}", hint="please report it with worker.log", reason="bug"
             )

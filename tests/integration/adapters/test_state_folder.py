@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -200,6 +201,31 @@ def test_events_are_read_from_a_number_on_and_never_half(folder, session, tmp_pa
         file.write('{"sequence": 6, "te')
     assert [event["text"] for event in read_events(folder.path, str(SESSION), after=3)] == ["event 3", "event 4"]
     assert read_events(folder.path, str(uuid4())) == []
+
+
+@pytest.fixture
+def full_volume():
+    """Let no file of this process grow beyond 700 bytes: a status fits no more, a few events do."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_full_volume_loses_lines_whole_and_the_status_follows_when_there_is_room(folder, session, full_volume, capfd):
+    session.tick()
+    for number in range(9):
+        session.say(Event(EventKind.WARNING, f"event {number}"))
+    session.tick()
+    assert capfd.readouterr().err.count("cannot be written") >= 1
+    kept = read_events(folder.path, str(SESSION))
+    assert 0 < len(kept) < 9
+    full_volume()
+    session.say(Event(EventKind.WARNING, "room again"))
+    session.tick()
+    events = read_events(folder.path, str(SESSION))
+    assert [event["sequence"] for event in events] == list(range(1, len(kept) + 2))
+    assert (events[-1]["text"], status_of(folder)["sequence"]) == ("room again", len(events))
 
 
 def test_alive_is_who_holds_the_session(folder, session):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -186,6 +187,19 @@ def test_host_that_restarts_in_the_middle_is_waited_for(manager):
     assert manager.wait(session_id)["state"] == "done"
     assert manager.site.source_leftovers() == []
     manager.site.prove(points=1)
+
+
+def test_full_disk_on_the_manager_does_not_stop_a_session(manager):
+    manager.hold("New-HvrCheckpoint")
+    session_id = manager.start()["session_id"]
+    status = manager.wait(session_id, in_phase("checkpoint"))
+    resource.prlimit(status["pid"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    manager.let_go()
+    manager.wait(session_id, lambda status: not status["alive"])
+    assert manager.site.record().lease is None
+    manager.site.prove(points=1)
+    assert manager.run()["state"] == "done"
+    manager.site.prove(points=2)
 
 
 def test_wrong_password_is_named_and_a_good_run_follows(refusing):

@@ -2,17 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: no part of the engine is a public interface.
-"""What a worker writes for those who follow its session: ``status.json`` and ``events.jsonl``."""
+"""What a worker writes for those who follow its session: ``status.json`` and ``events.jsonl``.
+
+Nobody's data depends on these files, so a state folder that cannot be written (its volume is full) does not end a
+session: that is noted in worker.log, what is said meanwhile is lost, and the status follows once there is room again.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
+from ..errors import EngineError
 from ..ports import Clock
 from ..progress import Amount, Event, EventKind, MachineStatus, Phase, describe_amount, overall_percent
 from ..reports import Outcome, SessionReport
@@ -23,7 +31,7 @@ HEARTBEAT_SECONDS: Final = 55.0  # a reader is promised one within 60
 
 
 class SessionFiles:
-    """See ``ports.Journal``. The worker's main thread calls ``tick`` again and again."""
+    """See ``ports.Journal``. The worker's main thread calls ``tick`` again and again; only making it can fail."""
 
     def __init__(
         self, folder: StateFolder, *, session_id: UUID, job: str, manager: str, machines: Sequence[str], clock: Clock
@@ -35,6 +43,7 @@ class SessionFiles:
         self._sequence = 0
         self._told_at = clock.monotonic()
         self._changed = True
+        self._is_failing = False
         self._percent = 0
         self._outcome = Outcome.RUNNING
         self._report: SessionReport | None = None
@@ -48,7 +57,9 @@ class SessionFiles:
             "pid": os.getpid(),
             "started_at": now,
         }
-        self._events = open(folder.session(session_id, "events.jsonl"), "a", encoding="utf-8")  # noqa: SIM115 - until close
+        path = folder.session(session_id, "events.jsonl")
+        with files.translated(path):
+            self._events = open(path, "ab", buffering=0)  # noqa: SIM115 - until close
 
     def publish(self, machine: MachineStatus) -> None:
         with self._lock:
@@ -60,12 +71,20 @@ class SessionFiles:
             self._say(event)
 
     def _say(self, event: Event) -> None:
-        self._sequence += 1
-        line = {"sequence": self._sequence, "time": self._clock.now(), **event.as_dict()}
-        self._events.write(json.dumps(line) + "\n")
-        self._events.flush()
+        """Append a line whole or not at all: readers take half a line for one that is being written."""
+        line = {"sequence": self._sequence + 1, "time": self._clock.now(), **event.as_dict()}
+        data = json.dumps(line).encode() + b"\n"
         self._told_at = self._clock.monotonic()
         self._changed = True
+        with self._harmless():
+            end = os.fstat(self._events.fileno()).st_size
+            try:
+                if self._events.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                self._events.truncate(end)
+                raise
+            self._sequence += 1
 
     def tick(self) -> None:
         """Write the status when something changed; give a sign of life when nothing was said for a minute."""
@@ -78,7 +97,7 @@ class SessionFiles:
     def finish(self, outcome: Outcome, *, report: SessionReport | None, error: dict[str, object] | None = None) -> None:
         """Write the last status, with the result."""
         with self._lock:
-            self._outcome, self._report = outcome, report
+            self._outcome, self._report, self._changed = outcome, report, True
             self._error = error if report is None else report.error
             self._write()
 
@@ -109,8 +128,28 @@ class SessionFiles:
             "error": self._error,
             "result": None if self._report is None else self._report.as_dict(),
         }
-        files.write_atomically(self._status_path, json.dumps(status).encode())
-        self._changed = False
+        with self._harmless():
+            files.write_atomically(self._status_path, json.dumps(status).encode())
+            self._changed = False
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        """Let a write fail; worker.log gets the first failure of a row."""
+        try:
+            yield
+            self._is_failing = False
+        except (OSError, EngineError) as error:
+            if not self._is_failing:
+                note(f"status and events cannot be written: {error}")
+            self._is_failing = True
+
+
+def note(text: str) -> None:
+    """Write to worker.log, which the full volume may hold too."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass
 
 
 def _where(machine: MachineStatus) -> str:
