@@ -138,7 +138,8 @@ options:
     description:
       - >-
         V(lines) prints a line when a machine enters a phase, at each 5 % of a disk, and at least every 60 seconds.
-        Job runners such as AWX show them as they come.
+        Job runners such as AWX show them as they come. Where the output of C(ansible-playbook) goes into a file or a
+        pipe, set E(PYTHONUNBUFFERED=1) to see them as they come.
     type: str
     choices: [lines, none]
     default: lines

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import open_catalog, sqlite_url
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.state_folder import StateFolder
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import readable_time
@@ -83,6 +85,9 @@ class Story:
             self._create_machine()
         screen.dim(f"  {FILE_SYSTEM}  {size(FILE_SYSTEM_SIZE)}, {len(self._guest.hashes)} files")
         screen.dim(f"  {DATA}  {size(DATA_SIZE)}")
+        screen.heading("The job, as its user declares it")
+        for each in yaml.safe_dump({"opendr_jobs": [JOB]}, sort_keys=False).splitlines():
+            screen.beside_rule(each)
         self._playbook = Playbook(
             "opendr.hyperv.replicate",
             inventory=self._write_inventory(line),

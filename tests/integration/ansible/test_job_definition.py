@@ -80,9 +80,9 @@ def test_job_is_created_changed_disabled_and_removed(control: Control, state_dir
 
 
 def test_check_mode_and_info_make_nothing(control: Control, state_dir: Path) -> None:
-    common = {"state_dir": str(state_dir)}
+    common = {"module_defaults": {"group/opendr.hyperv.hyperv": {"state_dir": str(state_dir)}}}
     checked, read = control.run(
-        [{JOB_MODULE: {**DEFINITION, **common}, "check_mode": True}, {INFO_MODULE: common}]
+        [{JOB_MODULE: DEFINITION, "check_mode": True, **common}, {INFO_MODULE: {}, **common}]
     ).results
     assert checked["changed"] is True
     assert (read["jobs"], read["sessions"], read["replicas"]) == ([], [], [])
