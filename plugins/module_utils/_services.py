@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
+from ._engine.adapters import worker_process
 from ._engine.adapters.catalog import open_catalog as open_database
 from ._engine.adapters.catalog import sqlite_url
 from ._engine.adapters.hypervisor import PsrpHypervisor
 from ._engine.adapters.psrp import HostConnectionSettings, PsrpHost
 from ._engine.adapters.state_folder import StateFolder
 from ._engine.adapters.system import SystemClock
-from ._engine.adapters.worker_process import latest_session, read_status, start_worker
 from ._engine.errors import RequestError
 from ._engine.jobs import JobSpec
 from ._engine.ports import Catalog
@@ -57,16 +57,14 @@ def apply(options: Options, plan: JobPlan) -> None:
 
 
 def running_session(options: Options) -> str | None:
-    """Return the id of the live session of a job."""
-    session_id = latest_session(options["state_dir"], options["name"])
-    status = session_id and read_status(options["state_dir"], session_id)
-    return session_id if status and status["alive"] else None
+    """Return the id of the session of a job that runs now."""
+    return worker_process.running_session(options["state_dir"], options["name"])
 
 
 def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:
     """Start a worker for the job and return its session, or the one that runs by now."""
     topology, secrets = _resolved(options)
-    return start_worker(
+    return worker_process.start_worker(
         [sys.executable, topology["engine"]],
         {
             "format": 1,

@@ -15,6 +15,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,6 +30,7 @@ from .adapters.session_files import SessionFiles, note
 from .adapters.state_folder import StateFolder, held
 from .adapters.system import StoppableClock, SystemClock, ThreadExecutor
 from .adapters.tls import TlsFiles, own_certificate
+from .adapters.worker_process import running_session
 from .errors import EngineError, RequestError, StateError
 from .model.topology import SIZE_MAX, Topology
 from .ports import Hypervisor, Mover
@@ -37,6 +39,8 @@ from .services.replicate.session import run_session
 from .services.replicate.site import Limits, Site
 
 TICK_SECONDS: Final = 0.5
+ATTACH_SECONDS: Final = 30.0  # below the time that the starter waits for the answer
+ATTACH_POLL_SECONDS: Final = 0.05
 REFUSED: Final = 2  # exit code
 
 
@@ -61,17 +65,38 @@ def run() -> int:
 
 
 def _take_job(stack: ExitStack, folder: StateFolder, *, topology: Topology) -> str | None:
-    """Hold the job, or return the id of the session that does."""
+    """Hold the job, or return the id of the session that does.
+
+    Who holds it is known once it has a status: until then it may still be refused, and one that has ended is about to
+    let go of the job. Both are waited for.
+    """
+    job = topology.job.name
     stack.enter_context(held(folder.session(topology.session_id, "alive")))
-    try:
-        stack.enter_context(folder.hold(f"job-{topology.job.name}"))
-    except StateError as error:
-        live = folder.newest_session(topology.job.name)
-        if error.reason != "locked" or live is None:
-            raise
-        return live
-    folder.note_session(topology.job.name, topology.session_id)
-    return None
+    deadline = time.monotonic() + ATTACH_SECONDS
+    while True:
+        try:
+            stack.enter_context(folder.hold(f"job-{job}"))
+        except StateError as error:
+            if error.reason != "locked":
+                raise
+        else:
+            folder.note_session(job, topology.session_id)
+            return None
+        live = running_session(folder.path, job)
+        if live is not None:
+            return live
+        if time.monotonic() > deadline:
+            raise _job_locked(job, folder)
+        time.sleep(ATTACH_POLL_SECONDS)
+
+
+def _job_locked(job: str, folder: StateFolder) -> StateError:
+    return StateError(
+        f"job {job} is held by a process that runs no session of it",
+        current="processing",
+        hint=f"run the task again; if it stays so, see which process has its file in {folder.path}/locks open",
+        reason="job_locked",
+    )
 
 
 def _answer(message: dict[str, object]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import worker_process
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.worker_process import (
     latest_session,
     read_events,
@@ -262,6 +263,16 @@ def test_topology_that_cannot_work_is_refused_at_once(refusing, changes, reason)
 def test_interpreter_that_is_missing_is_named(refusing):
     with pytest.raises(RequestError, match="cannot be started"):
         start_worker(["/no/python"], refusing.site.topology(refusing.site.job()))
+
+
+def test_worker_that_says_nothing_is_ended_after_a_while(refusing, monkeypatch):
+    monkeypatch.setattr(worker_process, "ANSWER_SECONDS", 0.5)
+    with pytest.raises(EngineError, match="did not start: it said nothing") as caught:
+        start_worker(
+            [sys.executable, "-c", "import time; time.sleep(600)"], refusing.site.topology(refusing.site.job())
+        )
+    assert caught.value.reason == "worker_failed"
+    worker_process._workers[-1].wait(30)
 
 
 def test_library_that_is_missing_on_the_manager_is_named(refusing, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from . import files
 from .state_folder import StateFolder
 
 STATUS_MAX: Final = 16 * 1024 * 1024  # bytes
+ANSWER_SECONDS: Final = 90.0  # a worker waits for a busy catalog and for a session that is about to end
 LOG_MAX: Final = 2000  # characters of the worker's log that an error shows
 # What the worker needs of the starter's environment. Everything else stays behind: it may hold secrets.
 ENVIRONMENT: Final = frozenset(
@@ -40,7 +42,7 @@ def start_worker(command: Sequence[str], topology: Mapping[str, Any]) -> dict[st
         ``session_id``, and ``attached``: whether it ran before.
 
     Raises:
-        EngineError: what the worker refuses, by its code; reason ``worker_failed`` when it says nothing.
+        EngineError: what the worker refuses, by its code; reason ``worker_failed`` when it says nothing in time.
     """
     folder = StateFolder(str(topology["state_dir"]))
     folder.make()
@@ -78,17 +80,8 @@ def _handshake(command: Sequence[str], message: bytes, *, log: str) -> dict[str,
         except OSError as error:
             raise RequestError(f"{command[0]} cannot be started: {error.strerror}", reason="worker_failed") from error
     _workers.append(worker)
-    line = b""
-    if worker.stdin is not None and worker.stdout is not None:
-        with worker.stdin, worker.stdout:
-            try:
-                worker.stdin.write(message)
-                worker.stdin.close()
-            except OSError:
-                pass  # it died at once; its log says why
-            line = worker.stdout.readline()
     try:
-        answer = json.loads(line)
+        answer = json.loads(_conversation(worker, message))
     except ValueError:
         raise EngineError(
             f"the session worker did not start: {_tail(log)}",
@@ -96,6 +89,24 @@ def _handshake(command: Sequence[str], message: bytes, *, log: str) -> dict[str,
             reason="worker_failed",
         ) from None
     return answer if isinstance(answer, dict) else {}
+
+
+def _conversation(worker: subprocess.Popen[bytes], message: bytes) -> bytes:
+    """Hand over the message, and return the line that comes back; one that says nothing in time is ended."""
+    if worker.stdin is None or worker.stdout is None:
+        return b""
+    watch = threading.Timer(ANSWER_SECONDS, worker.kill)
+    watch.start()
+    try:
+        with worker.stdin, worker.stdout:
+            try:
+                worker.stdin.write(message)
+                worker.stdin.close()
+            except OSError:
+                pass  # it died at once; its log says why
+            return worker.stdout.readline()
+    finally:
+        watch.cancel()
 
 
 def _tail(log: str) -> str:
@@ -109,6 +120,13 @@ def _tail(log: str) -> str:
 def latest_session(state_dir: str, job: str) -> str | None:
     """Return the id of the newest session of a job, None when it had none here."""
     return StateFolder(state_dir).newest_session(job)
+
+
+def running_session(state_dir: str, job: str) -> str | None:
+    """Return the id of the session of a job that runs now, None also when it is about to begin or to end."""
+    session_id = latest_session(state_dir, job)
+    status = read_status(state_dir, session_id) if session_id is not None else None
+    return session_id if status is not None and status["alive"] and status["state"] == "running" else None
 
 
 def read_status(state_dir: str, session_id: str) -> dict[str, Any] | None:
