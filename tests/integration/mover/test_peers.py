@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,3 +105,21 @@ def test_a_mover_describes_itself(site: Site) -> None:
         info = client.describe()
     assert info.roots == (f"{TARGET_HOST}:{TARGET_PREFIX}",)
     assert time.time() < info.certificate_expires_at < time.time() + 30 * 86400
+
+
+def test_a_client_finds_a_mover_again_that_was_restarted(site: Site) -> None:
+    with site.target.client() as client:
+        before = client.describe()
+        site.target.kill()
+        assert reason_of(client.describe, TransportError) == "unreachable"
+        site.target.start()
+        assert client.describe() == before
+        site.target.kill()
+        site.target.start()
+        assert client.describe() == before
+
+
+def test_many_threads_may_share_a_client(site: Site) -> None:
+    with site.target.client() as client, ThreadPoolExecutor(8) as pool:
+        names = pool.map(lambda _index: client.describe().name, range(64))
+        assert set(names) == {"proxy-b"}
