@@ -15,27 +15,27 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from ._engine.adapters import worker_process
-from ._engine.adapters.catalog import open_catalog as open_database
-from ._engine.adapters.catalog import sqlite_url
+from ._engine.adapters.catalog import open_catalog, open_for_reading, sqlite_url
 from ._engine.adapters.hypervisor import PsrpHypervisor
 from ._engine.adapters.psrp import HostConnectionSettings, PsrpHost
 from ._engine.adapters.state_folder import StateFolder
 from ._engine.adapters.system import SystemClock
-from ._engine.errors import RequestError
+from ._engine.errors import CatalogError, RequestError
 from ._engine.jobs import JobSpec
 from ._engine.ports import Catalog
 from ._plan import JobPlan
 
 Options = Mapping[str, t.Any]
-SQLITE = "sqlite:///"
-IN_MEMORY = "sqlite://"
 
 
-def read_catalog(options: Options) -> AbstractContextManager[Catalog]:
-    """Open the catalog to read. A SQLite file that is not there is not made: check mode and info change nothing."""
-    url = _url(options)
-    file = url.removeprefix(SQLITE)
-    return closing(open_database(IN_MEMORY if file != url and not Path(file).exists() else url))
+def read_catalog(options: Options, *, may_upgrade: bool = False) -> AbstractContextManager[Catalog]:
+    """Open the catalog to read; one that is not there is not made, and an older one is upgraded only on request."""
+    try:
+        return closing(open_for_reading(_url(options)))
+    except CatalogError as error:
+        if error.reason != "catalog_older" or not may_upgrade:
+            raise
+        return closing(open_catalog(_url(options)))
 
 
 def open_host(options: Options, name: str) -> AbstractContextManager[PsrpHypervisor]:
@@ -49,7 +49,7 @@ def open_host(options: Options, name: str) -> AbstractContextManager[PsrpHypervi
 def apply(options: Options, plan: JobPlan) -> None:
     """Write the job that a plan ends with."""
     _make_state_dir(options["state_dir"])
-    with closing(open_database(_url(options))) as catalog:
+    with closing(open_catalog(_url(options))) as catalog:
         if plan.after is None:
             catalog.remove_job(plan.name)
         else:

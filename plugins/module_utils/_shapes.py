@@ -23,6 +23,7 @@ def session(entry: SessionEntry) -> dict[str, t.Any]:
         "started_at": entry.started_at,
         "ended_at": entry.ended_at,
         "machines": [],
+        "error": None,
     }
     return {**known, **(entry.result or {})}
 

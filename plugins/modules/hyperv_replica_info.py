@@ -92,7 +92,7 @@ jobs:
 sessions:
   description:
     - Sessions, newest first, as RV(opendr.hyperv.hyperv_replica_job#module:session) has them.
-    - A session that runs has no report yet.
+    - A session that runs has no report yet. One whose worker was killed is V(failed) once the job has run again.
   returned: when O(gather) has V(sessions)
   type: list
   elements: dict
@@ -104,6 +104,7 @@ sessions:
       started_at: 1795615203.0
       ended_at: null
       machines: []
+      error: null
 replicas:
   description: The replicas as the catalog remembers them from the last session. Times are seconds since 1970.
   returned: when O(gather) has V(replicas)

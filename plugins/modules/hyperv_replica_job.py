@@ -47,6 +47,9 @@ options:
       - >-
         V(started) runs the job once, or attaches to the session of it that runs. With O(vms) it defines the job first;
         without, it takes the job from the catalog. A disabled job is refused.
+      - >-
+        With O(vms), V(started) needs no catalog. When the catalog cannot be used, the job runs as it is declared, with
+        a warning; whether it is disabled cannot be seen then.
       - V(disabled) keeps the job but lets nobody start it. A session that runs goes on.
       - >-
         V(absent) removes the job from the catalog. Replicas and their restore points stay where they are.
@@ -331,6 +334,8 @@ failure:
 """
 
 from ansible_collections.opendr.hyperv.plugins.module_utils import _services as services
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import CatalogError
+from ansible_collections.opendr.hyperv.plugins.module_utils._failure import sentence
 from ansible_collections.opendr.hyperv.plugins.module_utils._module import EngineModule
 from ansible_collections.opendr.hyperv.plugins.module_utils._plan import plan_job
 from ansible_collections.opendr.hyperv.plugins.module_utils._spec import JOB_MODULE, JOB_RULES
@@ -340,15 +345,28 @@ def converge(module):
     """Read, plan, apply unless in check mode, report."""
     options = module.params
     running = services.running_session(options)
-    with services.read_catalog(options) as catalog:
-        plan = plan_job(options, catalog.find_job(options["name"]), running=running)
-    if plan.defines and not module.check_mode:
-        services.apply(options, plan)
+    try:
+        plan = define(module, running)
+    except CatalogError as error:
+        if options["state"] != "started" or options["vms"] is None:
+            raise
+        module.warn(f"the job is started as the task declares it, and is not stored: {sentence(error.as_dict())}")
+        plan = plan_job(options, None, running=running)
     result = plan.as_result()
     if options["state"] == "started":
         job = None if module.check_mode else plan.to_start
         result["session"] = services.start_session(options, job) if job else attached(running)
     return result
+
+
+def define(module, running):
+    """Bring the job in the catalog to what the task declares; return the plan of it."""
+    options = module.params
+    with services.read_catalog(options, may_upgrade=not module.check_mode) as catalog:
+        plan = plan_job(options, catalog.find_job(options["name"]), running=running)
+    if plan.defines and not module.check_mode:
+        services.apply(options, plan)
+    return plan
 
 
 def attached(session_id):

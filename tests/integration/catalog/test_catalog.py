@@ -12,7 +12,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy
 
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import open_catalog
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import catalog as catalog_adapter
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import catalog_schema
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import (
+    open_catalog,
+    open_for_reading,
+)
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog_schema import (
     COLUMNS,
     MIGRATIONS,
@@ -97,6 +102,9 @@ def test_session_of_a_dead_worker_is_closed_by_the_next_one(catalog):
     catalog.open_session(VM, job="wéb", manager="other", now=30.0)
     states = {entry.session_id: entry.state for entry in catalog.sessions()}
     assert states == {ONE: "failed", TWO: "running", VM: "running"}
+    lost = next(entry for entry in catalog.sessions() if entry.session_id == ONE).result["error"]
+    assert (lost["code"], lost["reason"], lost["retryable"]) == ("engine_failed", "session_lost", False)
+    assert "ended without a result" in lost["message"]
 
 
 def test_machine_and_its_disks_are_kept_and_replaced(catalog):
@@ -147,6 +155,50 @@ def test_opening_twice_at_once_makes_one_schema(new_database):
             opened.close()
 
 
+def test_reading_makes_nothing(new_database):
+    url = new_database()
+    reader = open_for_reading(url)
+    assert (reader.jobs(), reader.sessions(), reader.replicas()) == ([], [], [])
+    reader.close()
+    engine = sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    assert sqlalchemy.inspect(engine).get_table_names() == []
+    engine.dispose()
+
+
+def test_reading_finds_what_is_there_and_cannot_write(new_database):
+    url = new_database()
+    writer = open_catalog(url)
+    writer.save_job(JOB, now=1.0)
+    reader = open_for_reading(url)
+    assert reader.jobs() == [JOB]
+    with pytest.raises(CatalogError, match=r"read-?only"):
+        reader.remove_job(JOB.name)
+    assert writer.jobs() == [JOB]
+    reader.close()
+    writer.close()
+
+
+def test_opening_waits_for_nobody_who_writes_when_the_schema_is_current(new_database, monkeypatch):
+    monkeypatch.setattr(catalog_adapter, "BUSY_SECONDS", 1.0)
+    url = new_database()
+    writer = open_catalog(url)
+    with writer.writing() as connection:
+        upgrade(connection)
+        for opened in (open_for_reading(url), open_catalog(url)):
+            assert opened.jobs() == []
+            opened.close()
+    writer.close()
+
+
+def test_schema_that_is_older_is_told_to_who_only_reads(new_database, monkeypatch):
+    url = new_database()
+    open_catalog(url).close()
+    monkeypatch.setattr(catalog_schema, "VERSION", VERSION + 1)
+    with pytest.raises(CatalogError) as caught:
+        open_for_reading(url)
+    assert caught.value.reason == "catalog_older"
+
+
 def test_older_schema_is_led_to_the_newest_and_keeps_its_rows(new_database):
     url = new_database()
     old = open_catalog(url)
@@ -160,9 +212,10 @@ def test_older_schema_is_led_to_the_newest_and_keeps_its_rows(new_database):
         assert connection.execute(sqlalchemy.text("SELECT version FROM schema_version")).scalar() == VERSION + 1
         assert connection.execute(sqlalchemy.text("SELECT name, colour FROM jobs")).all() == [("wéb", None)]
     old.close()
-    with pytest.raises(CatalogError) as caught:
-        open_catalog(url)
-    assert caught.value.reason == "catalog_newer"
+    for opens in (open_catalog, open_for_reading):
+        with pytest.raises(CatalogError) as caught:
+            opens(url)
+        assert caught.value.reason == "catalog_newer"
 
 
 def test_failed_migration_leaves_the_old_schema(new_database):

@@ -8,7 +8,11 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import catalog
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import open_catalog, sqlite_url
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import (
+    open_catalog,
+    open_for_reading,
+    sqlite_url,
+)
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import (
     CatalogError,
     LibraryMissing,
@@ -36,6 +40,15 @@ def test_file_that_is_no_database_is_an_error(tmp_path):
     path.write_text("this is no database, and it is longer than a header of one would be" * 10)
     with pytest.raises(CatalogError, match="not a database"):
         open_catalog(sqlite_url(str(path)))
+
+
+def test_empty_file_is_an_empty_catalog_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "catalog.sqlite"
+    path.touch()
+    reader = open_for_reading(sqlite_url(str(path)))
+    assert reader.jobs() == []
+    reader.close()
+    assert [(file.name, file.stat().st_size) for file in tmp_path.iterdir()] == [("catalog.sqlite", 0)]
 
 
 def test_folder_that_is_missing_is_an_error(tmp_path):

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
-from ..errors import CatalogError, FormatError, RequestError
+from ..errors import CatalogError, EngineError, FormatError, RequestError
 from ..jobs import JobSpec
 from ..libraries import missing, need
 from ..reports import MachineReport, ReplicaEntry, SessionEntry, SessionReport
-from .catalog_schema import COLUMNS, table, upgrade
+from . import files
+from .catalog_schema import COLUMNS, VERSION, require_current, schema_version, table, upgrade
 from .mounts import network_file_system
 
 try:
@@ -30,32 +31,66 @@ except ImportError:
     sqlalchemy = insert_postgresql = insert_sqlite = None
 
 BUSY_SECONDS: Final = 15.0
+_IN_MEMORY: Final = "sqlite://"
 _WRITES: Final = "opendr_writes"  # execution option of connections that will write
 
 
 def open_catalog(url: str) -> SqlCatalog:
-    """Open a catalog and bring its schema up to date.
+    """Open a catalog to write to it; a schema that is missing or older is brought up to date.
 
     Raises:
         RequestError: the URL names no database that is supported, or a SQLite file on a network file system.
         LibraryMissing: SQLAlchemy or psycopg is not installed.
         CatalogError: the database cannot be reached, or is newer than this program.
     """
-    need(sqlalchemy, "SQLAlchemy")
+    catalog = _connected(_parse(url), read_only=False)
+    with _closed_on_error(catalog):
+        with catalog.reading() as connection:
+            version = schema_version(connection)
+        if version < VERSION:
+            with catalog.writing() as connection:
+                upgrade(connection)
+    return catalog
+
+
+def open_for_reading(url: str) -> SqlCatalog:
+    """Open a catalog as it is: nothing is made, changed or locked. Where there is none, an empty one stands for it.
+
+    Raises:
+        CatalogError: reason ``catalog_older``, its schema is to be upgraded first.
+        EngineError: as ``open_catalog``.
+    """
     parsed = _parse(url)
-    shown = parsed.render_as_string(hide_password=True)
+    if parsed.get_backend_name() == "sqlite" and not files.exists(parsed.database or ""):
+        return open_catalog(_IN_MEMORY)
+    catalog = _connected(parsed, read_only=True)
+    with _closed_on_error(catalog):
+        with catalog.reading() as connection:
+            version = schema_version(connection)
+        if version:
+            require_current(version)
+            return catalog
+    catalog.close()
+    return open_catalog(_IN_MEMORY)
+
+
+def _connected(url: Any, *, read_only: bool) -> SqlCatalog:
+    shown = url.render_as_string(hide_password=True)
     try:
-        engine = _sqlite(parsed, shown) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+        sqlite = url.get_backend_name() == "sqlite"
+        engine = _sqlite(url, shown, read_only=read_only) if sqlite else _postgresql(url, read_only=read_only)
     except ImportError:
         raise missing("psycopg[binary]") from None
-    catalog = SqlCatalog(engine, shown)
+    return SqlCatalog(engine, shown)
+
+
+@contextmanager
+def _closed_on_error(catalog: SqlCatalog) -> Iterator[None]:
     try:
-        with catalog.writing() as connection:
-            upgrade(connection)
+        yield
     except BaseException:
         catalog.close()
         raise
-    return catalog
 
 
 def sqlite_url(path: str) -> str:
@@ -65,7 +100,7 @@ def sqlite_url(path: str) -> str:
 
 
 class SqlCatalog:
-    """See ``ports.Catalog``. Make it with ``open_catalog``."""
+    """See ``ports.Catalog``. Make it with ``open_catalog`` or ``open_for_reading``."""
 
     def __init__(self, engine: Any, shown_url: str) -> None:
         self._engine = engine
@@ -98,7 +133,7 @@ class SqlCatalog:
     def open_session(self, session_id: UUID, *, job: str, manager: str, now: float) -> None:
         """Note a new session; what the same manager left running of the job was lost with its worker."""
         sessions = table("sessions")
-        lost = json.dumps({"error": {"code": "engine_failed", "reason": "session_lost"}})
+        lost = json.dumps({"error": _session_lost().as_dict()})
         stale = (sessions.c.job == job) & (sessions.c.manager == manager) & (sessions.c.state == "running")
         with self.writing() as connection:
             connection.execute(
@@ -240,6 +275,7 @@ class SqlCatalog:
 
 
 def _parse(url: str) -> Any:
+    need(sqlalchemy, "SQLAlchemy")
     try:
         parsed = sqlalchemy.engine.make_url(url)
         backend = parsed.get_backend_name()
@@ -260,7 +296,7 @@ def _unsupported(shown: str) -> RequestError:
     )
 
 
-def _sqlite(url: Any, shown: str) -> Any:
+def _sqlite(url: Any, shown: str, *, read_only: bool) -> Any:
     network = network_file_system(url.database or "")
     if network:
         raise RequestError(
@@ -269,7 +305,7 @@ def _sqlite(url: Any, shown: str) -> Any:
             reason="catalog_on_network",
         )
     engine = sqlalchemy.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-    sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
+    sqlalchemy.event.listen(engine, "connect", _prepare_to_read if read_only else _prepare_sqlite)
     sqlalchemy.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -280,14 +316,32 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _prepare_to_read(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only=ON")
+
+
 def _begin_sqlite(connection: Any) -> None:
     """Take the write lock at once where it will be needed: a reader that becomes a writer may deadlock."""
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _postgresql(url: Any) -> Any:
-    return sqlalchemy.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": int(BUSY_SECONDS)})
+def _postgresql(url: Any, *, read_only: bool) -> Any:
+    return sqlalchemy.create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": int(BUSY_SECONDS)},
+        execution_options={"postgresql_readonly": True} if read_only else {},
+    )
+
+
+def _session_lost() -> EngineError:
+    return EngineError(
+        "the worker of the session ended without a result",
+        hint="the next session of the job went on from the replica records; worker.log of this one may say why",
+        reason="session_lost",
+    )
 
 
 def _text(value: UUID | None) -> str | None:

@@ -112,6 +112,27 @@ def table(name: str) -> Any:
     return sqlalchemy.table(name, *(sqlalchemy.column(column) for column in COLUMNS[name]))
 
 
+def schema_version(connection: Any) -> int:
+    """Return the version of the schema, 0 when there is none. It changes nothing and waits for nobody.
+
+    Raises:
+        CatalogError: reason ``catalog_newer``, a newer version of this program made it.
+    """
+    if not sqlalchemy.inspect(connection).has_table("schema_version"):
+        return 0
+    return _known(connection.execute(sqlalchemy.text("SELECT version FROM schema_version")).scalar(), MIGRATIONS)
+
+
+def require_current(version: int) -> None:
+    """Raise CatalogError, reason ``catalog_older``, for a schema that is to be upgraded before it can be read."""
+    if version < VERSION:
+        raise CatalogError(
+            f"the catalog has schema version {version}, this program reads {VERSION}",
+            hint="any task or session that writes to the catalog brings it up to date",
+            reason="catalog_older",
+        )
+
+
 def upgrade(connection: Any, *, migrations: tuple[Callable[[Any], None], ...] = MIGRATIONS) -> None:
     """Bring the schema to the newest version, within the transaction of the connection.
 
@@ -124,6 +145,12 @@ def upgrade(connection: Any, *, migrations: tuple[Callable[[Any], None], ...] = 
     found = connection.execute(sqlalchemy.text("SELECT version FROM schema_version")).scalar()
     if found is None:
         connection.execute(sqlalchemy.text("INSERT INTO schema_version (version) VALUES (0)"))
+    for migrate in migrations[_known(found, migrations) :]:
+        migrate(connection)
+    connection.execute(sqlalchemy.text("UPDATE schema_version SET version = :new"), {"new": len(migrations)})
+
+
+def _known(found: int | None, migrations: tuple[Callable[[Any], None], ...]) -> int:
     version = int(found or 0)
     if version > len(migrations):
         raise CatalogError(
@@ -131,6 +158,4 @@ def upgrade(connection: Any, *, migrations: tuple[Callable[[Any], None], ...] = 
             hint="use the newer version of the collection on this manager too",
             reason="catalog_newer",
         )
-    for migrate in migrations[version:]:
-        migrate(connection)
-    connection.execute(sqlalchemy.text("UPDATE schema_version SET version = :new"), {"new": len(migrations)})
+    return version
