@@ -25,15 +25,17 @@ from uuid import uuid4
 from .adapters.catalog import open_catalog, sqlite_url
 from .adapters.hypervisor import PsrpHypervisor
 from .adapters.mover_client import MoverClient
+from .adapters.no_catalog import NoCatalog
 from .adapters.psrp import HostConnectionSettings, PsrpHost
 from .adapters.session_files import SessionFiles, note
 from .adapters.state_folder import StateFolder, held
 from .adapters.system import StoppableClock, SystemClock, ThreadExecutor
 from .adapters.tls import TlsFiles, own_certificate
 from .adapters.worker_process import running_session
-from .errors import EngineError, RequestError, StateError
+from .errors import CatalogError, EngineError, RequestError, StateError
 from .model.topology import SIZE_MAX, Topology
-from .ports import Hypervisor, Mover
+from .ports import Catalog, Hypervisor, Mover
+from .progress import Event, EventKind
 from .reports import Outcome, SessionReport
 from .services.replicate.session import run_session
 from .services.replicate.site import Limits, Site
@@ -118,8 +120,6 @@ class Worker:
         own_certificate(self._files)  # says now what is wrong with it
         self._clock = StoppableClock()
         self._hosts = {name: self._host(stack, name) for name in (topology.job.source_host, topology.job.target_host)}
-        catalog = open_catalog(topology.catalog_url or sqlite_url(folder.catalog))
-        stack.callback(catalog.close)
         self._journal = SessionFiles(
             folder,
             session_id=topology.session_id,
@@ -129,6 +129,8 @@ class Worker:
             clock=self._clock,
         )
         stack.callback(self._journal.close)
+        catalog = self._open_catalog(folder)
+        stack.callback(catalog.close)
         self._site = Site(
             manager=topology.manager.name,
             manager_id=folder.manager_id(),
@@ -175,6 +177,15 @@ class Worker:
             self._journal.finish(Outcome.FAILED, report=None, error=failure.as_dict())
         finally:
             ended.set()
+
+    def _open_catalog(self, folder: StateFolder) -> Catalog:
+        """Open the catalog; one that cannot be opened costs the history of this session, not the session."""
+        try:
+            return open_catalog(self._topology.catalog_url or sqlite_url(folder.catalog))
+        except CatalogError as error:
+            text = f"no history is kept of this session: {error.message}"
+            self._journal.say(Event(EventKind.WARNING, text))
+            return NoCatalog()
 
     def _host(self, stack: ExitStack, name: str) -> PsrpHypervisor:
         settings = HostConnectionSettings.from_topology(

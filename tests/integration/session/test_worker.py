@@ -260,6 +260,14 @@ def test_topology_that_cannot_work_is_refused_at_once(refusing, changes, reason)
     assert "secret" not in str(caught.value.as_dict())
 
 
+def test_catalog_that_cannot_be_opened_stops_no_session(refusing):
+    status = refusing.run(catalog_url="postgresql://opendr:hush-hush@127.0.0.1:1/opendr")
+    assert status["state"] == "done"
+    first = refusing.events(status["session_id"])[0]
+    assert (first["kind"], "no history is kept" in first["text"]) == ("warning", True)
+    assert "hush-hush" not in first["text"]
+
+
 def test_interpreter_that_is_missing_is_named(refusing):
     with pytest.raises(RequestError, match="cannot be started"):
         start_worker(["/no/python"], refusing.site.topology(refusing.site.job()))
