@@ -71,9 +71,13 @@ class SlowRelay:
         while True:
             try:
                 near, _peer = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:  # nobody there now
+                near.close()
+                continue
             # Small buffers: what the sender believes to be sent shall really have crossed, or nearly.
             for each in (near, far):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * PIECE)

@@ -157,6 +157,21 @@ class Pending:
     tracking: TrackingPoint | None  # after the conversion
     traffic: Traffic
 
+    @property
+    def is_frozen(self) -> bool:
+        """Tell whether the source may have the checkpoint of the cycle."""
+        return self.step in (Phase.CHECKPOINT, Phase.TRANSFER, Phase.CONVERT)
+
+    @property
+    def is_begun(self) -> bool:
+        """Tell whether leaves may hold something of the cycle."""
+        return self.step is not Phase.CHECKPOINT
+
+    @property
+    def is_sent(self) -> bool:
+        """Tell whether the leaves hold all of the cycle: no data are needed to finish it."""
+        return self.step in (Phase.CONVERT, Phase.RESTORE_POINT)
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorNote:

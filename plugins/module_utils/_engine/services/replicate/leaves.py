@@ -33,8 +33,7 @@ def chain_of(work: Work, leaf: str) -> tuple[HostPath, ...]:
 
 def inspect(work: Work, disk: ReplicaDisk) -> LeafState:
     """Check a leaf's chain through the target mover."""
-    chain = chain_of(work, disk.leaf)
-    return work.patiently(lambda: work.target_movers.serving(chain).inspect(chain))
+    return work.target_movers.inspect(chain_of(work, disk.leaf))
 
 
 def untouched_disks(work: Work) -> frozenset[UUID]:

@@ -9,6 +9,7 @@ The order of steps, and what a restart does in each, is the table of docs/design
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from uuid import UUID
@@ -24,6 +25,7 @@ from ...ports import Hypervisor
 from ...progress import Phase
 from ...reports import MachineReport, Outcome, PointReport
 from .movers import Movers
+from .patience import Patience, patient
 from .records import FoundRecords, RecordStore, find_records, new_record
 from .recovery import recover
 from .refusals import in_terms_of_the_job
@@ -32,6 +34,7 @@ from .settle import convert, make_restore_point, retain, tidy
 from .site import Site
 from .source import adopt, find_machine, freeze, let_go, require_source_space
 from .transfer import replicate_disks, require_space_for_images
+from .watch import Watch
 from .work import Work
 
 KNOWN_NAMES_MAX = 8
@@ -106,7 +109,10 @@ class MachineTask:
         machine: VirtualMachine,
         records: FoundRecords,
     ) -> Work:
-        """Look at both sides and refuse what cannot work, before anything is changed."""
+        """Look at both sides and refuse what cannot work, before anything is changed.
+
+        Nothing is tried twice up to here: who cannot be reached is told at once.
+        """
         site, job = self._site, self._job
         config = source.configuration(machine.vm_id)
         require_replicable(config, host=job.source_host)
@@ -115,27 +121,42 @@ class MachineTask:
         if record is None:
             record = self._new_record(machine, records=records)
         after_move(record.state, Move.REPLICATE, replica=record.target.name)
-        movers = {
-            option: Movers(names, connect=site.connect_mover, option=option)
-            for option, names in (("source_proxies", job.source_movers), ("target_proxies", job.target_movers))
-        }
-        for side in movers.values():
-            stack.callback(side.close)
-        movers["source_proxies"].serving([HostPath(job.source_host, disk.path) for disk in config.disks])
-        movers["target_proxies"].serving([HostPath(job.target_host, record.target.folder).join("disk.vhdx")])
+        source_movers, target_movers = (self._movers(stack, option) for option in ("source_proxies", "target_proxies"))
+        source_movers.serving([HostPath(job.source_host, disk.path) for disk in config.disks])
+        target_movers.serving([HostPath(job.target_host, record.target.folder).join("disk.vhdx")])
+        # Waiting for the target does not renew the lease: it is in the record, which is on that very host.
+        patient_target = patient(target, self._patience(site.clock.sleep))
+        store = RecordStore(patient_target, record, once=target)
+        watch = Watch(site.clock, store, require_space=lambda: require_source_space(source, config))
+
+        def wait(seconds: float) -> None:
+            site.clock.sleep(seconds)
+            watch.look()
+
         self._work = Work(
             site=site,
             job=job,
             session_id=self._session_id,
             reporter=self._reporter,
-            source=source,
-            target=target,
-            source_movers=movers["source_proxies"],
-            target_movers=movers["target_proxies"],
+            source=patient(source, self._patience(wait)),
+            target=patient_target,
+            source_movers=source_movers,
+            target_movers=target_movers,
             config=config,
-            store=RecordStore(target, record),
+            store=store,
+            watch=watch,
         )
         return self._work
+
+    def _movers(self, stack: ExitStack, option: str) -> Movers:
+        names = self._job.source_movers if option == "source_proxies" else self._job.target_movers
+        patience = self._patience(self._site.clock.sleep)
+        movers = Movers(names, connect=self._site.connect_mover, option=option, patience=patience)
+        stack.callback(movers.close)
+        return movers
+
+    def _patience(self, wait: Callable[[float], None]) -> Patience:
+        return Patience(self._site.clock, self._site.limits, wait=wait, tell=self._reporter.warn)
 
     def _new_record(self, machine: VirtualMachine, *, records: FoundRecords) -> ReplicaRecord:
         job = self._job
@@ -180,7 +201,7 @@ class MachineTask:
         leftover = recover(work)
         if leftover is None:
             work.enter(Phase.CHECKPOINT)
-            require_source_space(work)
+            require_source_space(work.source, work.config)
             work.wait_idle(work.source, work.vm_id, seconds=self._site.limits.busy_seconds)
             frozen = freeze(work)
         else:
@@ -242,7 +263,7 @@ def _release(work: Work, error: EngineError, *, now: float) -> None:
         work.target.remove_record(record.fence)
         return
     pending = record.pending
-    if pending is not None and pending.step is Phase.CHECKPOINT:
+    if pending is not None and not pending.is_begun:
         pending = None
     note = ErrorNote(error.code, error.reason, error.message[:1000], error.hint[:1000], now)
     work.store.save(replace(record, pending=pending, lease=None, last_error=note))

@@ -7,19 +7,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 from ...errors import EngineError, RequestError, TransportError
-from ...machines import HostPath
+from ...machines import DiskGeometry, HostPath
 from ...ports import Mover
+from ...transfers import LeafState
+from .patience import Patience
 
 
 class Movers:
     """Movers in order of preference; connected when first needed."""
 
-    def __init__(self, names: Sequence[str], *, connect: Callable[[str], Mover], option: str) -> None:
+    def __init__(
+        self, names: Sequence[str], *, connect: Callable[[str], Mover], option: str, patience: Patience
+    ) -> None:
         self._names = tuple(names)
         self._connect = connect
         self._option = option
+        self._patience = patience
         self._roots: dict[str, tuple[HostPath, ...]] = {}
         self._movers: dict[str, Mover] = {}
 
@@ -43,6 +49,16 @@ class Movers:
             f"option {self._option}: no mover of {', '.join(self._names)} serves {paths[0]}",
             hint=f"add an access rule for it to a mover, or name another one in {self._option}",
             reason="path_not_served",
+        )
+
+    def inspect(self, chain: Sequence[HostPath]) -> LeafState:
+        """Check an idle chain with patience; see ``ports.Mover``."""
+        return self._patience.call(lambda: self.serving(chain).inspect(chain))
+
+    def create_disk(self, path: HostPath, geometry: DiskGeometry, *, replica_id: UUID, epoch: int) -> None:
+        """Create a base image with patience; see ``ports.Mover``."""
+        self._patience.call(
+            lambda: self.serving([path]).create_disk(path, geometry, replica_id=replica_id, epoch=epoch)
         )
 
     def close(self) -> None:

@@ -100,10 +100,14 @@ def new_record(
 
 
 class RecordStore:
-    """Holds the record that this session took, and writes each change of it at once."""
+    """Holds the record that this session took, and writes each change of it at once.
 
-    def __init__(self, host: Hypervisor, record: ReplicaRecord) -> None:
+    ``host`` writes with patience, ``once`` tries a single time.
+    """
+
+    def __init__(self, host: Hypervisor, record: ReplicaRecord, *, once: Hypervisor) -> None:
         self._host = host
+        self._once = once
         self.record = record
         self.taken = False  # the record has this session's epoch
 
@@ -111,7 +115,7 @@ class RecordStore:
         """Take the replica: next epoch, this lease. Raises StateError ``replica_busy``."""
         taken = take_lease(self.record, lease, now=now)
         try:
-            self._write(taken, expected_epoch=self.record.epoch)
+            self._write(taken, host=self._host)
         except StateError as error:
             if error.reason != "fenced":
                 raise
@@ -121,14 +125,14 @@ class RecordStore:
     def save(self, record: ReplicaRecord) -> None:
         """Write a change. Raises StateError ``fenced`` when a newer session has the replica."""
         if record != self.record:
-            self._write(record, expected_epoch=self.record.epoch)
+            self._write(record, host=self._host)
 
     def renew(self, *, now: float) -> None:
-        """Extend the lease when a minute has passed since the last time."""
+        """Extend the lease when a minute has passed since the last time; a single try."""
         lease = self.record.lease
         if lease is not None and lease.until - now < LEASE_SECONDS - RENEW_SECONDS:
-            self.save(renew_lease(self.record, now=now))
+            self._write(renew_lease(self.record, now=now), host=self._once)
 
-    def _write(self, record: ReplicaRecord, *, expected_epoch: int) -> None:
-        self._host.write_record(record.target.folder, record.as_text(), expected_epoch=expected_epoch)
+    def _write(self, record: ReplicaRecord, *, host: Hypervisor) -> None:
+        host.write_record(record.target.folder, record.as_text(), expected_epoch=self.record.epoch)
         self.record = record

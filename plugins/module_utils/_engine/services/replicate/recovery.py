@@ -36,7 +36,7 @@ def recover(work: Work) -> Leftover | None:
     if pending is None:
         clear_checkpoints(work)
         return None
-    if pending.step in (Phase.CONVERT, Phase.RESTORE_POINT) and _finish(work):
+    if pending.is_sent and _finish(work):
         clear_checkpoints(work)
         return None
     found = find_checkpoint(work, pending.checkpoint_name)
@@ -49,8 +49,7 @@ def recover(work: Work) -> Leftover | None:
     work.reporter.warn(
         f"session {pending.session_id} did not finish: its cycle of {readable_time(found.created_at)} goes on"
     )
-    begun = pending.step is not Phase.CHECKPOINT
-    return Leftover(found, {disk.disk_id: disk for disk in pending.disks} if begun else {})
+    return Leftover(found, {disk.disk_id: disk for disk in pending.disks} if pending.is_begun else {})
 
 
 def _finish(work: Work) -> bool:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from uuid import UUID
 
 from ...errors import EngineError, HypervisorError, StateError
@@ -30,10 +29,10 @@ def convert(work: Work) -> None:
     work.enter(Phase.CONVERT)
     checkpoint_id, tracking = work.pending.checkpoint_id or "", work.record.tracking
     if work.config.machine.version_number < VERSION_TRACKED:
-        work.patiently(lambda: work.source.remove_checkpoint(work.vm_id, checkpoint_id))
+        work.source.remove_checkpoint(work.vm_id, checkpoint_id)
     else:
         try:
-            point = work.patiently(lambda: work.source.convert_checkpoint(work.vm_id, checkpoint_id))
+            point = work.source.convert_checkpoint(work.vm_id, checkpoint_id)
             tracking = TrackingPoint(point.reference_point_id, dict(point.rct_ids))
         except HypervisorError as refusal:
             if refusal.error_id == "Hvr.CheckpointNotFound":
@@ -53,7 +52,7 @@ def make_restore_point(work: Work) -> None:
     work.enter(Phase.RESTORE_POINT)
     _settle(work)
     name = point_name(work.pending)
-    made = work.patiently(lambda: work.target.create_restore_point(work.record.fence, work.replica_vm_id, name=name))
+    made = work.target.create_restore_point(work.record.fence, work.replica_vm_id, name=name)
     _settle(work)
     commit(work, made, vouched=True)
 
@@ -141,8 +140,7 @@ def retain(work: Work) -> None:
 def _merge(work: Work, removing: tuple[UUID, ...]) -> None:
     trusted = [disk.disk_id for disk in work.record.disks if disk.data_write_guid is not None]
     for point_id in removing:
-        remove = partial(work.target.remove_restore_point, work.record.fence, work.replica_vm_id)
-        work.patiently(partial(remove, restore_point_id=point_id))
+        work.target.remove_restore_point(work.record.fence, work.replica_vm_id, restore_point_id=point_id)
         _settle(work)
     disks = fingerprints(work, of=trusted)
     work.store.save(replace(work.record, disks=disks, removing=(), tree=current_tree(work)))

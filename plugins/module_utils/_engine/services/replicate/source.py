@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ...errors import EngineError, HypervisorError, RequestError, StateError
 from ...jobs import ConsistencyPolicy, JobSpec
-from ...machines import Checkpoint, Consistency, FrozenDisk, VirtualMachine
+from ...machines import Checkpoint, Consistency, FrozenDisk, HostPath, MachineConfig, VirtualMachine
 from ...model.inspection import require_all_frozen, require_space, wanted_consistency
 from ...model.naming import CheckpointName, readable_time
 from ...model.record import Pending
@@ -51,10 +51,11 @@ def find_machine(source: Hypervisor, wanted: str, *, job: JobSpec, records: Foun
     return machine
 
 
-def require_source_space(work: Work) -> None:
-    """Refuse to freeze a machine whose volumes have no room for what the guest writes meanwhile."""
-    for disk in work.config.disks:
-        require_space(work.source.volume(disk.path), needed=0, path=str(work.on_source(disk.path)), what="a checkpoint")
+def require_source_space(source: Hypervisor, config: MachineConfig) -> None:
+    """Raise StateError when a volume of a machine has no room for what the guest writes while it is frozen."""
+    for path in [disk.path for disk in config.disks]:
+        where = HostPath(source.name, path)
+        require_space(source.volume(path), needed=0, path=str(where), what=f"a checkpoint of {config.machine.name}")
 
 
 def freeze(work: Work) -> list[FrozenDisk]:
@@ -139,7 +140,7 @@ def _not_consistent(work: Work, said: str) -> StateError:
 
 
 def _create(work: Work, name: str, *, consistency: Consistency) -> Checkpoint:
-    return work.patiently(lambda: work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency))
+    return work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency)
 
 
 def find_checkpoint(work: Work, name: str) -> Checkpoint | None:
@@ -172,7 +173,7 @@ def clear_checkpoints(work: Work, *, keep: str = "") -> None:
 def let_go(work: Work) -> None:
     """Remove the checkpoint of a cycle that failed; what cannot be done now is done by the next session or the host."""
     pending = work.record.pending
-    if pending is None or pending.step not in (Phase.CHECKPOINT, Phase.TRANSFER, Phase.CONVERT):
+    if pending is None or not pending.is_frozen:
         return
     try:
         found = find_checkpoint(work, pending.checkpoint_name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ntpath
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from uuid import UUID
 
 from ...errors import HypervisorError, StateError
@@ -129,13 +128,12 @@ def _add(work: Work, frozen: Sequence[FrozenDisk]) -> None:
 def _make_images(work: Work) -> None:
     for disk in work.record.disks:
         if disk.content is Content.EMPTY:
-            work.patiently(partial(_make_image, work, disk))
-
-
-def _make_image(work: Work, disk: ReplicaDisk) -> None:
-    path, record = work.on_target(disk.base), work.record
-    mover = work.target_movers.serving([path])
-    mover.create_disk(path, disk.geometry, replica_id=record.replica_id, epoch=record.epoch)
+            work.target_movers.create_disk(
+                work.on_target(disk.base),
+                disk.geometry,
+                replica_id=work.record.replica_id,
+                epoch=work.record.epoch,
+            )
 
 
 def _attach(work: Work) -> None:

@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 from uuid import UUID
 
-from ...errors import CatalogError, EngineError, HypervisorError, StateError, TransportError
+from ...errors import CatalogError, EngineError, HypervisorError, StateError
 from ...jobs import JobSpec
 from ...machines import HostPath, MachineConfig
 from ...model.record import Pending, ReplicaRecord
@@ -23,13 +21,12 @@ from .movers import Movers
 from .records import RecordStore
 from .reporting import Reporter
 from .site import Site
-
-T = TypeVar("T")
+from .watch import Watch
 
 
 @dataclass(slots=True)
 class Work:
-    """One machine task. ``store`` and ``config`` are there once the replica was taken."""
+    """One machine task. Both hosts are called with patience (``patience.py``)."""
 
     site: Site
     job: JobSpec
@@ -41,6 +38,7 @@ class Work:
     target_movers: Movers
     config: MachineConfig
     store: RecordStore
+    watch: Watch
     disk_reports: list[DiskReport] = field(default_factory=list)
     removed: list[UUID] = field(default_factory=list)
     transfer_seconds: float = 0.0
@@ -71,10 +69,10 @@ class Work:
         return self.record.pending
 
     def enter(self, phase: Phase) -> None:
-        """Begin a step: tell it, stop here when the session was cancelled, keep the lease alive."""
+        """Begin a step: tell it, stop here when the session was cancelled, look after lease and space."""
         self.site.clock.sleep(0)
         self.reporter.enter(phase)
-        self.store.renew(now=self.site.clock.now())
+        self.watch.look()
 
     def intend(self, pending: Pending) -> None:
         """Record what is about to be done to the cycle."""
@@ -98,25 +96,7 @@ class Work:
     def pause(self) -> None:
         """Let a moment pass while waiting for somebody else."""
         self.site.clock.sleep(self.site.limits.poll_seconds)
-        self.store.renew(now=self.site.clock.now())
-
-    def patiently(self, call: Callable[[], T]) -> T:
-        """Repeat a call for some minutes while a host is busy with the machine, or somebody cannot be reached.
-
-        For calls that may be repeated whatever became of the last try: host functions find by name or id what they
-        made, movers find what is open.
-        """
-        deadline = self.site.clock.monotonic() + self.site.limits.busy_seconds
-        while True:
-            try:
-                return call()
-            except (HypervisorError, TransportError) as error:
-                busy = isinstance(error, HypervisorError) and error.error_id == "Hvr.Busy"
-                lost = isinstance(error, TransportError) and error.retryable
-                if not (busy or lost) or self.site.clock.monotonic() >= deadline:
-                    raise
-                seconds = self.site.limits.reconnect_seconds if lost else self.site.limits.poll_seconds
-            self.site.clock.sleep(seconds)
+        self.watch.look()
 
     def left_over(self, action: str, *, error: EngineError) -> None:
         """Warn of something that failed after the restore point was committed; the next session repeats it."""
