@@ -33,12 +33,16 @@ options:
         required: true
   secrets:
     description:
-      - The passwords for O(topology). The action plugin fills it from the inventory; do not set it.
-      - They go to the session worker through a pipe and stay in its memory.
+      - What nobody may read of O(topology). The action plugin fills it from the inventory; do not set it.
+      - It goes to the session worker through a pipe and stays in its memory.
     type: dict
     suboptions:
       passwords:
         description: Passwords of the Hyper-V hosts by inventory name.
+        type: dict
+        default: {}
+      proxies:
+        description: URLs of the proxies to the Hyper-V hosts by inventory name, which may hold passwords.
         type: dict
         default: {}
 notes:

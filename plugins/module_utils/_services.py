@@ -41,8 +41,8 @@ def read_catalog(options: Options, *, may_upgrade: bool = False) -> AbstractCont
 def open_host(options: Options, name: str) -> AbstractContextManager[PsrpHypervisor]:
     """Connect to a host that the action plugin has resolved."""
     topology, secrets = _resolved(options)
-    password = secrets["passwords"].get(name, "")
-    settings = HostConnectionSettings.from_topology(name, topology["hosts"][name], password=password)
+    password, proxy = (secrets[kind].get(name, "") for kind in ("passwords", "proxies"))
+    settings = HostConnectionSettings.from_topology(name, topology["hosts"][name], password=password, proxy=proxy)
     return closing(PsrpHypervisor(PsrpHost(settings, clock=SystemClock())))
 
 

@@ -26,7 +26,10 @@ TOPOLOGY: Options = {
     "secrets": {
         "type": "dict",
         "no_log": True,
-        "options": {"passwords": {"type": "dict", "no_log": True, "default": {}}},
+        "options": {
+            "passwords": {"type": "dict", "no_log": True, "default": {}},
+            "proxies": {"type": "dict", "no_log": True, "default": {}},
+        },
     },
 }
 JOB: Options = {

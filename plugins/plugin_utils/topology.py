@@ -5,7 +5,7 @@
 """From inventory names to the topology of a session: where hosts and movers answer, and as whom to log in.
 
 The inventory is the only registry. Variables have the names that Ansible users know from the psrp connection plugin;
-what this collection adds begins with ``opendr_``. Passwords are kept apart, since only they need hiding.
+what this collection adds begins with ``opendr_``. What holds passwords is kept apart, since only that needs hiding.
 """
 
 from __future__ import annotations
@@ -69,15 +69,16 @@ HOST_SETTINGS = (
     _psrp("credssp_auth_mechanism"),
     _psrp("credssp_disable_tlsv1_2", convert=_flag),
     _psrp("credssp_minimum_version", convert=int),
-    _psrp("proxy"),
     _psrp("ignore_proxy", convert=_flag),
 )
 ADDRESS = Setting("address", ("ansible_psrp_host", "ansible_host"))
 PASSWORD = Setting(
     "password", ("ansible_psrp_password", "ansible_password", "ansible_winrm_password", "ansible_winrm_pass")
 )
+PROXY = _psrp("proxy")  # a secret: its URL may hold a password
 MOVER_ADDRESS = Setting("address", ("opendr_mover_address", "ansible_host"))
 MOVER_PORT_SETTING = Setting("port", ("opendr_mover_port",), int)
+SECRETS = {"passwords": PASSWORD, "proxies": PROXY}
 MANAGER_FILES = (
     Setting("certificate", ("opendr_manager_certificate",)),
     Setting("key", ("opendr_manager_key",)),
@@ -113,7 +114,10 @@ class Inventory:
                 "hosts": {name: self._host(name) for name in names},
                 "movers": {name: self._mover(name) for name in dict.fromkeys(movers)},
             },
-            secrets={"passwords": {name: password for name in names if (password := self._password(name))}},
+            secrets={
+                kind: {name: found for name in names if (found := self._secret(name, setting))}
+                for kind, setting in SECRETS.items()
+            },
         )
 
     def variables(self, name: str) -> Variables:
@@ -132,11 +136,11 @@ class Inventory:
         for setting in HOST_SETTINGS:
             if (value := _value(variables, setting)) is not None:
                 settings[setting.name] = value
-        HostConnectionSettings.from_topology(name, settings, password=self._password(name))
+        HostConnectionSettings.from_topology(name, settings, password=self._secret(name, PASSWORD))
         return settings
 
-    def _password(self, name: str) -> str:
-        return _value(self.variables(name), PASSWORD) or ""
+    def _secret(self, name: str, setting: Setting) -> str:
+        return _value(self.variables(name), setting) or ""
 
     def _mover(self, name: str) -> dict[str, t.Any]:
         variables = self.variables(name)

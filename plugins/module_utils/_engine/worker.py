@@ -188,8 +188,12 @@ class Worker:
             return NoCatalog()
 
     def _host(self, stack: ExitStack, name: str) -> PsrpHypervisor:
+        topology = self._topology
         settings = HostConnectionSettings.from_topology(
-            name, self._topology.hosts[name], password=self._topology.passwords.get(name, "")
+            name,
+            topology.hosts[name],
+            password=topology.passwords.get(name, ""),
+            proxy=topology.proxies.get(name, ""),
         )
         # Its calls are not cut short by a cancellation: what was begun is known to be done, or not.
         host = PsrpHypervisor(PsrpHost(settings, clock=SystemClock()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,10 +81,13 @@ class SlowControl:
 
 
 @contextmanager
-def slow_control(site: ProcessSite, folder: Path, *, rate: float = SLOW) -> Iterator[SlowControl]:
-    """``rate`` is bytes per second."""
+def slow_control(
+    site: ProcessSite, folder: Path, *, rate: float = SLOW, source: Mapping[str, Any] | None = None
+) -> Iterator[SlowControl]:
+    """``rate`` is bytes per second, ``source`` more variables of the source host."""
     with SlowRelay(site.movers[TARGET].port, rate=rate) as line:
-        inventory = write_inventory(site, folder / "slow.yml", changes={TARGET: {"opendr_mover_port": line.port}})
+        changes = {TARGET: {"opendr_mover_port": line.port}, SOURCE: source or {}}
+        inventory = write_inventory(site, folder / "slow.yml", changes=changes)
         yield SlowControl(Control(folder, inventory), line)
 
 

@@ -30,8 +30,10 @@ def test_defaults_are_strict() -> None:
     assert arguments["negotiate_service"] == "host"
 
 
-def test_password_does_not_show() -> None:
-    assert "secret" not in repr(build(GOOD))
+def test_password_and_proxy_do_not_show() -> None:
+    settings = HostConnectionSettings.from_topology("hv-a", GOOD, password="secret", proxy="http://me:secret@p:3128")
+    assert settings.wsman_arguments()["proxy"] == "http://me:secret@p:3128"
+    assert "secret" not in repr(settings)
 
 
 def test_strict_values_may_be_written_down() -> None:
@@ -53,6 +55,7 @@ def test_strict_values_may_be_written_down() -> None:
         ("operation_timeout", 30),
         ("operation_timeout", 0),
         ("colour", "red"),
+        ("proxy", "http://p:3128"),
     ],
 )
 def test_impossible_value_is_refused_by_its_variable(word: str, value: object) -> None:

@@ -22,7 +22,7 @@ PLAIN = {
     "manager": {"name": "m", "certificate": "/c", "key": "/k", "ca": "/a"},
     "hosts": {"hv-a": {"address": "10.0.0.1"}, "hv-b": {}},
     "movers": {"hv-a": {"address": "10.0.0.1", "port": 7310}, "hv-b": {"address": "10.0.0.2", "port": 7310}},
-    "secrets": {"passwords": {"hv-a": "s3cret"}},
+    "secrets": {"passwords": {"hv-a": "s3cret"}, "proxies": {"hv-a": "http://me:s3cret@proxy:3128"}},
 }
 
 
@@ -38,8 +38,11 @@ def test_topology_is_read():
     assert topology.limits == {"machines": 2, "poll_seconds": 0.1}
 
 
-def test_secrets_are_not_shown():
-    assert "s3cret" not in repr(parse())
+def test_secrets_are_read_and_not_shown():
+    topology = parse()
+    assert (topology.passwords, topology.proxies) == (PLAIN["secrets"]["passwords"], PLAIN["secrets"]["proxies"])
+    assert "s3cret" not in repr(topology)
+    assert parse(secrets={}).proxies == {}
 
 
 BAD = [
@@ -58,6 +61,7 @@ BAD = [
     ({"limits": {"disks": 0}}, "topology_invalid"),
     ({"limits": {"disks": "4"}}, "topology_invalid"),
     ({"extra": 1}, "topology_invalid"),
+    ({"secrets": {"proxies": []}}, "topology_invalid"),
 ]
 
 

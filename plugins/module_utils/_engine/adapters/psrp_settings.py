@@ -54,7 +54,7 @@ class HostConnectionSettings:
     credssp_auth_mechanism: str = "auto"
     credssp_disable_tlsv1_2: bool = False
     credssp_minimum_version: int = 5
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)  # its URL may hold a password
     ignore_proxy: bool = True  # of the environment
 
     def __post_init__(self) -> None:
@@ -68,13 +68,15 @@ class HostConnectionSettings:
             raise self._wrong("operation_timeout", f"must be below ansible_psrp_read_timeout ({self.read_timeout})")
 
     @classmethod
-    def from_topology(cls, name: str, values: Mapping[str, object], *, password: str = "") -> HostConnectionSettings:
-        """Build from the plain values that the topology holds for a host.
+    def from_topology(
+        cls, name: str, values: Mapping[str, object], *, password: str = "", proxy: str = ""
+    ) -> HostConnectionSettings:
+        """Build from the plain values that the topology holds for a host; ``password`` and ``proxy`` are its secrets.
 
         Raises:
             RequestError: an unknown word, a value of the wrong type, or a way round encryption and verification.
         """
-        known = {f.name: f for f in fields(cls) if f.name not in {"name", "password"}}
+        known = {f.name: f for f in fields(cls) if f.name not in {"name", "password", "proxy"}}
         chosen: dict[str, object] = {}
         for word, value in values.items():
             if word in _DECIDED_HERE:
@@ -87,7 +89,7 @@ class HostConnectionSettings:
             if problem:
                 raise _wrong(name, f"{word}={value!r} {problem}", word=word)
         address = str(chosen.pop("address", name))
-        return cls(name=name, address=address, password=password, **chosen)  # type: ignore[arg-type]
+        return cls(name=name, address=address, password=password, proxy=proxy, **chosen)  # type: ignore[arg-type]
 
     @property
     def where(self) -> str:

@@ -43,6 +43,7 @@ class Topology:
     hosts: Mapping[str, Mapping[str, object]]
     movers: Mapping[str, tuple[str, int]]
     passwords: Mapping[str, str] = field(repr=False)
+    proxies: Mapping[str, str] = field(repr=False)  # URLs by host, with the user and password of the proxy
     limits: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -71,7 +72,8 @@ class Topology:
             manager=_manager(_map(plain["manager"], "manager")),
             hosts=_hosts(_map(plain["hosts"], "hosts"), job=job),
             movers=_movers(_map(plain["movers"], "movers"), job=job),
-            passwords={name: str(word) for name, word in _map(secrets.get("passwords", {}), "passwords").items()},
+            passwords=_words(secrets, "passwords"),
+            proxies=_words(secrets, "proxies"),
             limits=_limits(_map(plain.get("limits") or {}, "limits")),
         )
 
@@ -100,6 +102,10 @@ def _address(plain: Mapping[str, object]) -> tuple[str, int]:
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
         raise _bad("has a mover without a port from 1 to 65535")
     return _text(plain, "address"), port
+
+
+def _words(secrets: Mapping[str, object], name: str) -> dict[str, str]:
+    return {host: str(word) for host, word in _map(secrets.get(name, {}), name).items()}
 
 
 def _limits(plain: Mapping[str, object]) -> dict[str, float]:

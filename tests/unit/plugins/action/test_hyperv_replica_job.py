@@ -121,7 +121,7 @@ def test_passwords_are_in_the_option_that_is_not_logged_and_nowhere_else() -> No
     action = Scripted(DECLARED)
     action.go()
     arguments = dict(action.asked[0][1])
-    assert arguments.pop("secrets") == {"passwords": {"hv-a": "S3cret!", "hv-b": "S3cret!"}}
+    assert arguments.pop("secrets") == {"passwords": {"hv-a": "S3cret!", "hv-b": "S3cret!"}, "proxies": {}}
     assert "S3cret!" not in json.dumps([arguments, action.asked[1:]])
 
 

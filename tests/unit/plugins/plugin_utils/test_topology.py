@@ -57,8 +57,14 @@ def test_a_host_without_address_is_reached_by_its_inventory_name() -> None:
 
 def test_password_is_among_the_secrets_only() -> None:
     topology = resolve()
-    assert topology.secrets == {"passwords": {"hv_a": "S3cret!"}}
+    assert topology.secrets == {"passwords": {"hv_a": "S3cret!"}, "proxies": {}}
     assert "S3cret!" not in repr(topology)
+
+
+def test_proxy_is_among_the_secrets_only_since_its_url_may_hold_a_password() -> None:
+    topology = resolve(hv_a={**HOST, "ansible_psrp_proxy": "http://me:hush@proxy:3128"})
+    assert topology.secrets["proxies"] == {"hv_a": "http://me:hush@proxy:3128"}
+    assert "hush" not in str(topology.settings) + repr(topology)
 
 
 def test_a_host_with_a_client_certificate_needs_neither_user_nor_password() -> None:
@@ -69,7 +75,7 @@ def test_a_host_with_a_client_certificate_needs_neither_user_nor_password() -> N
     }
     topology = resolve(hv_a=host)
     assert topology.settings["hosts"]["hv_a"]["certificate_pem"] == "/pki/me.pem"
-    assert topology.secrets == {"passwords": {}}
+    assert topology.secrets == {"passwords": {}, "proxies": {}}
 
 
 def test_mover_variables_say_where_a_mover_answers() -> None:
