@@ -120,7 +120,9 @@ options:
   switches:
     description:
       - Which virtual switch of the target host an adapter is connected to, by the switch of the source host.
-      - An adapter on a switch that is not listed is left unconnected.
+      - >-
+        An adapter on a switch that is not listed is connected to the switch of the same name at the target. When there
+        is none, it is left unconnected, with a warning.
     type: dict
     default: {}
   wait:

@@ -133,6 +133,17 @@ def test_hardware_and_network_are_carried_over(site):
     assert (replica_nic["mac_address"], replica_nic["mac_is_static"]) == (nic["mac_address"], True)
 
 
+def test_switch_that_is_not_listed_is_that_of_the_same_name_at_the_target(site):
+    for name in ("LAN", "Other"):
+        site.target.call("New-VMSwitch", name=name)
+    site.source.call("New-VMSwitch", name="LAN")
+    nic = site.machine("web")["settings"]["nics"][0]
+    site.source.call("Connect-VMNetworkAdapter", vm_id=site.vm_id, nic_id=nic["nic_id"], switch_name="LAN")
+    report = site.run(site.job(switches={"Elsewhere": "Other"}))
+    assert report.machines[0].warnings == ()
+    assert site.machine("web_replica", host=site.target)["settings"]["nics"][0]["switch_name"] == "LAN"
+
+
 def test_switch_without_a_counterpart_leaves_the_adapter_open_and_says_so(site):
     site.source.call("New-VMSwitch", name="LAN")
     nic = site.machine("web")["settings"]["nics"][0]
