@@ -41,7 +41,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"target_host": f"{TARGET}-gone"}, "transport_failed", f"{TARGET}-gone"),
     ({"delegate_to": f"{MANAGER}-strange"}, "request_invalid", "certificate"),
     ({"vms": ["nobody"]}, "request_invalid", "nobody"),
-    ({"target_path": "Z:\\Replicas"}, "hypervisor_refused", "Z:\\Replicas"),
+    ({"target_path": "Z:\\Replicas"}, "request_invalid", "option target_path: 'Z:\\\\Replicas'"),
 ]
 
 

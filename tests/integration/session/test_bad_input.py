@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import random
+import threading
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -18,13 +20,18 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports impo
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, REPLICAS, disks, only_error
 
+TARGET_PATH = f"option target_path: {REPLICAS!r}"
 
-def refused(site, job=None, **changes):
-    """Run a session that must fail; return its error after making sure that nothing is left behind."""
+
+def refused(site, job=None, *, names, **changes):
+    """Run a session that must fail; return its error after making sure that nothing is left behind.
+
+    ``names`` is what its message names: option and value, or the host.
+    """
     points = {record.replica_id: record.restore_points for record in site.records()}
     report = site.run(job, site=site.site(**changes))
     error = only_error(report)
-    assert error["message"], error
+    assert names in str(error["message"]), error
     assert error["hint"], error
     assert site.source_leftovers() == []
     assert {record.replica_id: record.restore_points for record in site.records() if record.restore_points} == points
@@ -39,40 +46,42 @@ def recovers(site):
 
 
 def test_unknown_machine(site):
-    error = refused(site, site.job(vms=["nobody"]))
+    error = refused(site, site.job(vms=["nobody"]), names="option vms: 'nobody'")
     assert (error["code"], error["reason"]) == ("request_invalid", "vm_not_found")
-    assert "option vms: 'nobody'" in str(error["message"])
     assert site.records() == []
 
 
 def test_name_of_two_machines(site):
     other = site.source.create_machine("web", folder=f"{FOLDER}\\other", disks=disks(8 * MiB))
-    error = refused(site)
+    error = refused(site, names="option vms: 'web'")
     assert error["reason"] == "vm_ambiguous"
     assert other in str(error["hint"])
 
 
 def test_folder_outside_of_the_allowed_ones(site):
     site.target.call("lab.set_replica_roots", roots=["D:\\Elsewhere"])
-    error = refused(site)
+    error = refused(site, names=TARGET_PATH)
     assert (error["code"], error["reason"]) == ("request_invalid", "path_not_allowed")
-    assert "option target_path: 'D:\\\\Replicas'" in str(error["message"])
     site.target.call("lab.set_replica_roots", roots=["D:\\"])
     recovers(site)
 
 
 def test_folder_that_no_mover_serves(site):
-    error = refused(site, site.job(target_proxies=["hv-a"]))
+    error = refused(site, site.job(target_proxies=["hv-a"]), names="option target_proxies: no mover of hv-a")
     assert (error["code"], error["reason"]) == ("request_invalid", "path_not_served")
-    assert "option target_proxies" in str(error["message"])
+    recovers(site)
+
+
+def test_folder_on_a_drive_that_the_host_does_not_have(site):
+    error = refused(site, site.job(target_path="Z:\\Replicas"), names="option target_path: 'Z:\\\\Replicas'")
+    assert (error["code"], error["reason"]) == ("request_invalid", "drive_not_found")
     recovers(site)
 
 
 def test_target_volume_that_is_full_before_the_session(site):
     site.target.call("lab.fill_volume", letter="D", free=MiB)
-    error = refused(site)
+    error = refused(site, names=f"{TARGET_PATH}: the volume of hv-b:{REPLICAS}")
     assert (error["code"], error["reason"]) == ("state_conflict", "volume_full")
-    assert REPLICAS in str(error["message"])
     site.target.call("lab.fill_volume", letter="D", free=1 << 40)
     recovers(site)
 
@@ -80,9 +89,8 @@ def test_target_volume_that_is_full_before_the_session(site):
 def test_source_volume_without_room_for_a_checkpoint(site):
     site.run()
     site.source.call("lab.fill_volume", letter="C", free=MiB)
-    error = refused(site)
-    assert error["reason"] == "volume_full"
-    assert "a checkpoint" in str(error["message"])
+    error = refused(site, names="option vms: 'web': the volume of hv-a:C:\\VMs")
+    assert (error["code"], error["reason"]) == ("state_conflict", "source_volume_full")
     site.source.call("lab.fill_volume", letter="C", free=1 << 40)
     recovers(site)
 
@@ -91,7 +99,7 @@ def test_source_volume_without_room_for_a_checkpoint(site):
 def test_disk_that_cannot_be_replicated(site, kind):
     disk = {"size": 8 * MiB, "location": 3, "kind": kind, "path": f"C:\\VMs\\web\\{kind}.vhds"}
     site.source.call("lab.add_disk", vm_id=site.vm_id, disk=disk)
-    error = refused(site)
+    error = refused(site, names="option vms: 'web': ")
     assert (error["code"], error["reason"]) == ("request_invalid", "disk_unsupported")
     assert str(Slot("SCSI", 0, 3)) in str(error["message"])
     assert kind in str(error["message"])
@@ -103,14 +111,14 @@ def test_two_disks_of_one_id(site):
     drive = site.machine("web")["settings"]["drives"][0]
     disk = {"size": 24 * MiB, "location": 3, "disk_id": drive["disk_id"]}
     site.source.call("lab.add_disk", vm_id=site.vm_id, disk=disk)
-    error = refused(site)
+    error = refused(site, names="option vms: 'web': ")
     assert error["reason"] == "disk_ids_equal"
     assert "SCSI 0:0 and SCSI 0:3" in str(error["message"])
 
 
 def test_machine_with_checkpoints_disabled(site):
     site.source.call("Set-VM -CheckpointType", vm_id=site.vm_id, checkpoint_type="Disabled")
-    error = refused(site)
+    error = refused(site, names="option vms: 'web': ")
     assert (error["code"], error["reason"]) == ("request_invalid", "checkpoints_disabled")
     site.source.call("Set-VM -CheckpointType", vm_id=site.vm_id, checkpoint_type="Production")
     recovers(site)
@@ -118,16 +126,15 @@ def test_machine_with_checkpoints_disabled(site):
 
 def test_configuration_version_that_is_too_old(site):
     site.source.create_machine("old", folder=f"{FOLDER}\\old", disks=disks(8 * MiB), version="5.0")
-    error = refused(site, site.job(vms=["old"]))
+    error = refused(site, site.job(vms=["old"]), names="option vms: 'old': ")
     assert (error["code"], error["reason"]) == ("request_invalid", "version_too_old")
     assert "5.0" in str(error["message"])
 
 
 def test_guest_that_cannot_be_made_consistent(site):
     site.source.call("lab.fail_vss", count=-1)
-    error = refused(site, site.job(consistency="application"))
+    error = refused(site, site.job(consistency="application"), names="option consistency: 'application'")
     assert error["reason"] == "checkpoint_failed"
-    assert "option consistency" in str(error["message"])
     report = site.run()
     assert report.machines[0].consistency == "Crash"
     assert "crash-consistent instead" in report.machines[0].warnings[0]
@@ -149,20 +156,48 @@ def test_host_that_is_not_reached(site, side):
             raise TransportError(f"host {name} cannot be reached", hint="check ansible_host", reason="unreachable")
         return site.connect_host(name)
 
-    error = refused(site, connect_host=connect)
+    error = refused(site, names=side, connect_host=connect)
     assert (error["code"], error["reason"]) == ("transport_failed", "unreachable")
     recovers(site)
 
 
+@contextmanager
+def under_way(site, ports):
+    """A session that hangs while it makes its checkpoint; afterwards it succeeds."""
+    site.source.fault("New-HvrCheckpoint", "hang")
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(site.run(site=ports)))
+    thread.start()
+    try:
+        site.target.wait_until(lambda: any(record.pending for record in site.records()), "the checkpoint")
+        yield
+    finally:
+        site.source.call("faults.clear")
+        thread.join()
+    assert [report.outcome for report in reports] == [Outcome.DONE]
+
+
 def test_two_jobs_on_one_machine_at_once(site):
-    with site.site().locks.hold(f"vm-{site.vm_id}"):
-        error = refused(site, site.job(name="second"))
+    with under_way(site, site.site()):
+        error = only_error(site.run(site.job(name="second")))
     assert (error["code"], error["reason"]) == ("state_conflict", "vm_busy")
-    assert site.records() == []
+    assert "machine web is being replicated by another job" in str(error["message"])
+    assert site.source_leftovers() == []
     recovers(site)
 
 
-def test_two_managers_on_one_replica(site):
+def test_two_managers_on_one_machine_at_once(site):
+    second = site.site(state="other")
+    with under_way(site, site.site()):
+        error = only_error(site.run(site=second))
+    assert (error["code"], error["reason"]) == ("state_conflict", "replica_busy")
+    assert "manager mgr-state" in str(error["message"])
+    assert site.source_leftovers() == []
+    assert site.run(site=second).outcome is Outcome.DONE
+    site.prove(points=2)
+
+
+def test_lease_of_another_manager_holds_until_it_ends(site):
     site.run()
     now = [site.clock.now()]
 
@@ -235,6 +270,8 @@ def test_target_volume_that_fills_up_in_the_middle(site):
         report = site.run()
         error = only_error(report)
         assert (error["code"], error["reason"]) == ("state_conflict", "volume_full")
+        assert f"{TARGET_PATH}: the volume of hv-b:{REPLICAS}" in str(error["message"])
+        assert str(site.folder) not in str(error)  # not in the mover's words
         assert "the lease on the replica stays" in report.machines[0].warnings[-1]  # no room for the record either
         assert site.source_leftovers() == []
         site.prove(points=1)

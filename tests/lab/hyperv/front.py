@@ -36,6 +36,7 @@ ERROR_IDS: Final = {
     Kind.SNAPSHOT_NOT_FOUND: ("Hvr.RestorePointNotFound",),
     Kind.SWITCH_NOT_FOUND: ("Hvr.SwitchNotFound",),
     Kind.FILE_NOT_FOUND: ("Hvr.FileNotFound", "Hvr.ChainBroken", "Hvr.InvalidArgument"),
+    Kind.DRIVE_NOT_FOUND: ("Hvr.DriveNotFound", "Hvr.FileNotFound", "Hvr.ChainBroken", "Hvr.InvalidArgument"),
     Kind.PATH_INVALID: ("Hvr.PathNotAllowed", "Hvr.InvalidArgument"),
     Kind.EXISTS: ("Hvr.Exists",),
     Kind.BUSY: ("Hvr.Busy", "Hvr.WrongState", "Hvr.InUse"),

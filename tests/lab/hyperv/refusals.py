@@ -20,6 +20,7 @@ class Kind(Enum):
     SNAPSHOT_NOT_FOUND = "snapshot_not_found"
     SWITCH_NOT_FOUND = "switch_not_found"
     FILE_NOT_FOUND = "file_not_found"
+    DRIVE_NOT_FOUND = "drive_not_found"
     PATH_INVALID = "path_invalid"
     EXISTS = "exists"
     BUSY = "busy"
@@ -56,6 +57,7 @@ FACTS: Final = {
     Kind.SNAPSHOT_NOT_FOUND: Fact(0x80070490, Grade.FIELD, "Get-VMSnapshot -Id"),
     Kind.SWITCH_NOT_FOUND: Fact(0x80070490, Grade.FIELD, "Connect-VMNetworkAdapter, error ObjectNotFound"),
     Kind.FILE_NOT_FOUND: Fact(0x80070002, Grade.DOCUMENTED, _WINERROR),
+    Kind.DRIVE_NOT_FOUND: Fact(0x8007000F, Grade.DOCUMENTED, _WINERROR),
     Kind.PATH_INVALID: Fact(0x8007007B, Grade.DOCUMENTED, _WINERROR),
     Kind.EXISTS: Fact(0x80070050, Grade.DOCUMENTED, _WINERROR),
     Kind.BUSY: Fact(32775, Grade.DOCUMENTED, _JOB),

@@ -162,7 +162,7 @@ class Volumes:
         if path[1:3] not in {":\\", ":/"} or set(path[3:].replace("/", "\\")) & _FORBIDDEN:
             raise Refusal(Kind.PATH_INVALID, f"{path} is not a path that this host can use")
         if letter not in self.table:
-            raise Refusal(Kind.FILE_NOT_FOUND, f"The system cannot find the drive of {path}", code=0x8007000F)
+            raise Refusal(Kind.DRIVE_NOT_FOUND, f"The system cannot find the drive of {path}")
         return letter
 
 

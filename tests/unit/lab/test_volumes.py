@@ -43,7 +43,7 @@ def test_other_forms_of_paths_are_refused(volumes, path):
 def test_unknown_drive_is_not_found(volumes):
     with pytest.raises(Refusal) as caught:
         volumes.space("Q:\\x")
-    assert caught.value.kind is Kind.FILE_NOT_FOUND
+    assert caught.value.kind is Kind.DRIVE_NOT_FOUND
 
 
 def test_free_space_follows_what_is_stored(volumes):

@@ -34,6 +34,7 @@ REFUSALS: Final = {
     "Hvr.CheckpointsDisabled": Refusal(
         "checkpoints_disabled", "allow checkpoints of this machine: Set-VM -CheckpointType Production"
     ),
+    "Hvr.DriveNotFound": Refusal("drive_not_found", "choose a path on a drive that the host has"),
     "Hvr.Exists": Refusal("exists", "choose another target path, or remove what stands there"),
     "Hvr.Failed": Refusal("failed", "the event log of the host (Hyper-V-VMMS, Hyper-V-Worker) has the details"),
     "Hvr.Fenced": Refusal("fenced", "another session has taken over this replica; nothing was changed", StateError),

@@ -420,8 +420,8 @@ _TABLE: Final = (
         "Find-HvrReplicaRecord",
         {"Folder": _STRING},
         {"record": {"Folder": Type.STRING, "Epoch": Type.INT64, "Record": Type.STRING}},
-        (),
-        about="Each replica.json one level below Folder",
+        ("Hvr.DriveNotFound",),
+        about="Each replica.json one level below Folder; a folder that does not exist yet has none",
     ),
     Function(
         "Remove-HvrReplicaRecord",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..errors import EngineError, RequestError, StateError
+from ..errors import RequestError, StateError
 from ..jobs import ConsistencyPolicy
 from ..machines import (
     VERSION_OLDEST,
@@ -111,24 +111,19 @@ def wanted_consistency(machine: VirtualMachine, policy: ConsistencyPolicy) -> Co
         return Consistency.APPLICATION
     if policy is ConsistencyPolicy.APPLICATION:
         raise RequestError(
-            f"option consistency: {policy.value} is not possible while {machine.name} is {machine.state.value}",
+            f"option consistency: {policy.value!r} is not possible while {machine.name} is {machine.state.value}",
             hint="start the machine, or allow application_or_crash",
             reason="consistency_impossible",
         )
     return Consistency.CRASH
 
 
-def require_space(volume: VolumeSpace, *, needed: int, path: str, what: str) -> None:
-    """Raise StateError, reason ``volume_full``, when a volume would have less than its reserve left."""
-    reserve = min(RESERVE_MAX, volume.size // RESERVE_PART)
-    if volume.free < needed + reserve:
-        raise not_enough_space(volume, needed=needed + reserve, path=path, what=what)
-
-
-def not_enough_space(volume: VolumeSpace, *, needed: int, path: str, what: str) -> EngineError:
-    """Build the error for a volume without room."""
-    return StateError(
-        f"the volume of {path} has {readable(volume.free)} free, {what} needs {readable(needed)}",
-        hint="make room on the volume, or choose another path",
-        reason="volume_full",
-    )
+def require_space(volume: VolumeSpace, *, needed: int, path: str, what: str, reason: str = "volume_full") -> None:
+    """Raise StateError when a volume would have less than its reserve left."""
+    wanted = needed + min(RESERVE_MAX, volume.size // RESERVE_PART)
+    if volume.free < wanted:
+        raise StateError(
+            f"the volume of {path} has {readable(volume.free)} free, {what} needs {readable(wanted)}",
+            hint="make room on the volume, or choose another path",
+            reason=reason,
+        )

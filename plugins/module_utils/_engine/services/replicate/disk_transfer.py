@@ -25,6 +25,7 @@ from ...reports import DiskReport, Outcome, Traffic
 from ...transfers import Scope, SourceOrder, TargetOrder, Ticket, TransferState, TransferStatus
 from ...wire.failures import error_from_plain
 from .leaves import LeafUnclean
+from .movers import in_words_of_the_host
 from .work import Work
 
 UNKNOWN: frozenset[str] = frozenset({"transfer_unknown", "ticket_refused", "ticket_expired"})
@@ -116,9 +117,9 @@ class DiskTransfer:
         except FormatError as error:
             raise LeafUnclean(error) from error
         except StateError as error:
-            if error.reason != "leaf_touched":
-                raise
-            raise LeafTouched(self.disk_id) from error
+            if error.reason == "leaf_touched":
+                raise LeafTouched(self.disk_id) from error
+            raise in_words_of_the_host(error, self._order.target_chain[0]) from error
 
     def poll(self) -> bool:
         """Begin, go on, or look how far it is; True when all is durable at the target.
@@ -149,7 +150,8 @@ class DiskTransfer:
         self._note(source)
         for status in (source, target):
             if status.state in (TransferState.FAILED, TransferState.CANCELLED):
-                raise error_from_plain(status.error)
+                # Each passes on what ended the other, and only the target runs out of room.
+                raise in_words_of_the_host(error_from_plain(status.error), self._order.target_chain[0])
         if source.state is not TransferState.DONE or target.state is not TransferState.DONE:
             return False
         self._finish(source, target)

@@ -59,7 +59,7 @@ class MachineTask:
             with ExitStack() as stack:
                 self._replicate(stack)
         except EngineError as refusal:
-            error = in_terms_of_the_job(refusal, self._job)
+            error = in_terms_of_the_job(refusal, self._job, vm=self._name)
         except Exception as failure:  # noqa: BLE001 - the outer loop of a task: told, not lost
             error = bug(failure)
         outcome = _outcome_of(error)
@@ -222,7 +222,7 @@ class MachineTask:
             return  # the replica was not taken, or is somebody else's now
         let_go(work)
         try:
-            _release(work, in_terms_of_the_job(error, self._job), now=self._site.clock.now())
+            _release(work, in_terms_of_the_job(error, self._job, vm=self._name), now=self._site.clock.now())
         except EngineError as second:
             work.reporter.warn(f"the lease on the replica stays until it ends by itself: {second.message}")
 

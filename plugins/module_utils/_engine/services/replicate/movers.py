@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from ...errors import EngineError, RequestError, TransportError
+from ...errors import EngineError, RequestError, StateError, TransportError
 from ...machines import DiskGeometry, HostPath
 from ...ports import Mover
 from ...transfers import LeafState
@@ -57,9 +57,12 @@ class Movers:
 
     def create_disk(self, path: HostPath, geometry: DiskGeometry, *, replica_id: UUID, epoch: int) -> None:
         """Create a base image with patience; see ``ports.Mover``."""
-        self._patience.call(
-            lambda: self.serving([path]).create_disk(path, geometry, replica_id=replica_id, epoch=epoch)
-        )
+        try:
+            self._patience.call(
+                lambda: self.serving([path]).create_disk(path, geometry, replica_id=replica_id, epoch=epoch)
+            )
+        except StateError as error:
+            raise in_words_of_the_host(error, path) from error
 
     def close(self) -> None:
         for mover in self._movers.values():
@@ -73,3 +76,10 @@ class Movers:
             parts = [root.partition(":") for root in self._movers[name].describe().roots]
             self._roots[name] = tuple(HostPath(part[0], part[2]) for part in parts)
         return [root for root in self._roots[name] if root.host == host]
+
+
+def in_words_of_the_host(error: EngineError, path: HostPath) -> EngineError:
+    """Return a mover's error without the mover's own path, which says nothing to a user, where one is known to be."""
+    if error.reason != "volume_full":
+        return error
+    return StateError(f"the volume of {path} has no room left", hint=error.hint, reason=error.reason)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 from ...errors import EngineError, HypervisorError, RequestError, StateError
@@ -20,6 +21,8 @@ from ...progress import Phase
 from ...reports import Traffic
 from .records import FoundRecords
 from .work import Work
+
+SOURCE_FULL: Final = "source_volume_full"
 
 
 def find_machine(source: Hypervisor, wanted: str, *, job: JobSpec, records: FoundRecords) -> VirtualMachine:
@@ -55,7 +58,8 @@ def require_source_space(source: Hypervisor, config: MachineConfig) -> None:
     """Raise StateError when a volume of a machine has no room for what the guest writes while it is frozen."""
     for path in [disk.path for disk in config.disks]:
         where = HostPath(source.name, path)
-        require_space(source.volume(path), needed=0, path=str(where), what=f"a checkpoint of {config.machine.name}")
+        what = f"a checkpoint of {config.machine.name}"
+        require_space(source.volume(path), needed=0, path=str(where), what=what, reason=SOURCE_FULL)
 
 
 def freeze(work: Work) -> list[FrozenDisk]:
@@ -133,14 +137,20 @@ def _checkpoint(work: Work, name: str) -> Checkpoint:
 
 def _not_consistent(work: Work, said: str) -> StateError:
     return StateError(
-        f"option consistency: no application-consistent checkpoint of {work.config.machine.name}: {said}",
+        f"option consistency: {work.job.consistency.value!r}: no application-consistent checkpoint "
+        f"of {work.config.machine.name}: {said}",
         hint="look into the guest's event log (VSS), or allow application_or_crash",
         reason="checkpoint_failed",
     )
 
 
 def _create(work: Work, name: str, *, consistency: Consistency) -> Checkpoint:
-    return work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency)
+    try:
+        return work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency)
+    except StateError as error:
+        if error.reason != "volume_full":
+            raise
+        raise StateError(error.message, hint=error.hint, reason=SOURCE_FULL) from error
 
 
 def find_checkpoint(work: Work, name: str) -> Checkpoint | None:
