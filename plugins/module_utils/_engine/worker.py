@@ -30,6 +30,7 @@ from .adapters.psrp import HostConnectionSettings, PsrpHost
 from .adapters.session_files import SessionFiles, note
 from .adapters.state_folder import StateFolder, held
 from .adapters.system import StoppableClock, SystemClock, ThreadExecutor
+from .adapters.tidying import engine_in_use, tidy
 from .adapters.tls import TlsFiles, own_certificate
 from .adapters.worker_process import running_session
 from .errors import CatalogError, EngineError, RequestError, StateError
@@ -54,6 +55,7 @@ def run() -> int:
             folder = StateFolder(topology.state_dir)
             folder.make()
             os.makedirs(folder.session(topology.session_id), exist_ok=True)
+            stack.enter_context(engine_in_use(sys.argv[0]))
             live = _take_job(stack, folder, topology=topology)
             if live is not None:
                 _answer({"session_id": live, "attached": True})
@@ -116,6 +118,7 @@ class Worker:
     def __init__(self, stack: ExitStack, folder: StateFolder, *, topology: Topology) -> None:
         """Prepare everything that can be refused before the session begins. Raises EngineError."""
         self._topology = topology
+        self._folder = folder
         self._files = TlsFiles(topology.manager.certificate, topology.manager.key, topology.manager.ca)
         own_certificate(self._files)  # says now what is wrong with it
         self._clock = StoppableClock()
@@ -129,7 +132,7 @@ class Worker:
             clock=self._clock,
         )
         stack.callback(self._journal.close)
-        catalog = self._open_catalog(folder)
+        catalog = self._open_catalog()
         stack.callback(catalog.close)
         self._site = Site(
             manager=topology.manager.name,
@@ -161,6 +164,7 @@ class Worker:
         finally:
             thread.join()  # the lock on the job and the connections are for the session, whatever happens here
         self._journal.tick()  # once more, should the last status not have been written
+        tidy(self._folder, now=self._clock.now())
         return 0 if result and result[0].outcome is Outcome.DONE else 1
 
     def _session(self, result: list[SessionReport], ended: threading.Event) -> None:
@@ -178,10 +182,10 @@ class Worker:
         finally:
             ended.set()
 
-    def _open_catalog(self, folder: StateFolder) -> Catalog:
+    def _open_catalog(self) -> Catalog:
         """Open the catalog; one that cannot be opened costs the history of this session, not the session."""
         try:
-            return open_catalog(self._topology.catalog_url or sqlite_url(folder.catalog))
+            return open_catalog(self._topology.catalog_url or sqlite_url(self._folder.catalog))
         except CatalogError as error:
             text = f"no history is kept of this session: {error.message}"
             self._journal.say(Event(EventKind.WARNING, text))

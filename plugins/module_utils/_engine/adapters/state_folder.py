@@ -49,13 +49,27 @@ class StateFolder:
     def catalog(self) -> str:
         return os.path.join(self.path, "catalog.sqlite")
 
+    @property
+    def session_root(self) -> str:
+        return os.path.join(self.path, "sessions")
+
+    @property
+    def engines(self) -> str:
+        """Where the action plugin puts the archives that workers run from."""
+        return os.path.join(self.path, "engine")
+
     def session(self, session_id: UUID | str, *names: str) -> str:
         """Return a path in the folder of a session. Raises RequestError for an id that is no UUID."""
         try:
             folder = str(UUID(str(session_id)))
         except ValueError:
             raise RequestError(f"{session_id!r} is no id of a session", reason="session_id_invalid") from None
-        return os.path.join(self.path, "sessions", folder, *names)
+        return os.path.join(self.session_root, folder, *names)
+
+    def is_alive(self, session_id: UUID | str) -> bool:
+        """Tell whether the worker of a session lives."""
+        path = self.session(session_id, "alive")
+        return files.exists(path) and files.is_locked(path)
 
     def job(self, job: str) -> str:
         """Return the file that names the newest session of a job."""

@@ -134,7 +134,7 @@ def read_status(state_dir: str, session_id: str) -> dict[str, Any] | None:
     folder = StateFolder(state_dir)
     try:
         # First the lock, then the status: a worker that ends in between has written its last status.
-        alive = _is_held(folder.session(session_id, "alive"))
+        alive = folder.is_alive(session_id)
         status = json.loads(files.read_small(folder.session(session_id, "status.json"), limit=STATUS_MAX))
     except RequestError as error:
         if error.reason in ("file_missing", "session_id_invalid"):
@@ -162,7 +162,3 @@ def read_events(state_dir: str, session_id: str, *, after: int = 0) -> list[dict
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path} is damaged: {error}") from error
     return events
-
-
-def _is_held(path: str) -> bool:
-    return files.exists(path) and files.is_locked(path)
