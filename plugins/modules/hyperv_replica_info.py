@@ -148,7 +148,7 @@ records:
       newest_source_time: 1795615203.0
       restore_points:
         - id: 0d2c9a0e-9c0a-4b7e-8a3c-7d1f5a2b6c4d
-          name: "OpenDR 2026-11-25 14:00:03Z"
+          name: "OpenDR 2026-11-25 14:00:03Z 4b0f6e0a-6f0e-4d0e-9d5c-2f7a1c9e8b31"
           source_time: 1795615203.0
           consistency: Application
       session_id: null
@@ -160,9 +160,9 @@ failure:
   type: dict
   sample:
     code: transport_failed
-    reason: connect_failed
-    message: host hv-b (10.0.0.2:5986) cannot be reached
-    hint: check address and port
+    reason: unreachable
+    message: "host hv-b (10.0.0.2:5986) cannot be reached: Connection refused"
+    hint: check ansible_host and ansible_psrp_port, the firewall, and that WinRM listens on HTTPS
     retryable: true
 """
 

@@ -293,7 +293,7 @@ session:
           bottleneck: source
           restore_points:
             - id: 0d2c9a0e-9c0a-4b7e-8a3c-7d1f5a2b6c4d
-              name: "OpenDR 2026-11-25 14:00:03Z"
+              name: "OpenDR 2026-11-25 14:00:03Z 4b0f6e0a-6f0e-4d0e-9d5c-2f7a1c9e8b31"
               source_time: 1795615203.0
               consistency: Application
           warnings: []
@@ -317,17 +317,40 @@ failure:
       description: What is wrong; names the option or object and its value.
       type: str
       returned: always
-      sample: "volume of D:\\Replicas on hv-b has 2.1 GiB free, the session needs 9.4 GiB"
+      sample: >-
+        option target_path: 'D:\\Replicas': the volume of hv-b:D:\Replicas\web1_replica has 2.1 GiB free,
+        the replica needs 9.4 GiB
     hint:
       description: What to do about it.
       type: str
       returned: always
-      sample: free space on the volume or choose another target_path
+      sample: make room on the volume, or choose another path
     retryable:
       description: Whether the same task may succeed when it is simply run again.
       type: bool
       returned: always
       sample: false
+    current:
+      description: The state that was found, which may be empty.
+      type: str
+      returned: when RV(failure.code) is V(state_conflict)
+      sample: disabled
+    allowed:
+      description: What is possible in that state, which may be empty.
+      type: list
+      elements: str
+      returned: when RV(failure.code) is V(state_conflict)
+      sample: [present, absent]
+    function:
+      description: The function that the host refused.
+      type: str
+      returned: when RV(failure.code) is V(hypervisor_refused)
+      sample: New-HvrCheckpoint
+    error_id:
+      description: Identifier of the refusal.
+      type: str
+      returned: when RV(failure.code) is V(hypervisor_refused)
+      sample: Hvr.Busy
     machine:
       description: The machine that it happened to.
       type: str
