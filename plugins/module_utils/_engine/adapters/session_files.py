@@ -147,7 +147,8 @@ class SessionFiles:
 def note(text: str) -> None:
     """Write to worker.log, which the full volume may hold too."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
     except OSError:
         pass
 
