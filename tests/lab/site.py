@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
+from uuid import UUID
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import (
     SqlCatalog,
@@ -108,7 +109,7 @@ class LabSite:
         """
         record = self.record(vm)
         assert len(record.restore_points) == points
-        replica = self.machine(record.target.name, host=self.target)
+        replica = next(each for each in self.target.call("lab.machines") if UUID(each["vm_id"]) == record.target.vm_id)
         sessions = {cycle.cycle_id: cycle.session_id for cycle in record.cycles}
         for point in record.restore_points:
             shadows = self.shadows(f"{record.replica_id} {sessions[point.cycle_ids[-1]]}")

@@ -18,7 +18,7 @@ from ...errors import Cancelled, EngineError, StateError
 from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
 from ...model.inspection import require_replicable, require_version_at
-from ...model.lease import new_lease
+from ...model.lease import busy, new_lease
 from ...model.record import ErrorNote, ReplicaRecord
 from ...model.replica_state import Move, ReplicaState, after_move
 from ...ports import Hypervisor
@@ -26,7 +26,7 @@ from ...progress import Phase
 from ...reports import MachineReport, Outcome, PointReport
 from .movers import Movers
 from .patience import Patience, patient
-from .records import FoundRecords, RecordStore, find_records, new_record
+from .records import FolderTaken, FoundRecords, RecordStore, find_records, new_record
 from .recovery import recover
 from .refusals import in_terms_of_the_job
 from .reporting import Reporter, bug
@@ -38,6 +38,7 @@ from .watch import Watch
 from .work import Work
 
 KNOWN_NAMES_MAX = 8
+FOLDERS_TRIED = 8
 
 
 class MachineTask:
@@ -179,8 +180,22 @@ class MachineTask:
         )
 
     def _take(self, work: Work) -> None:
-        """Take the lease, and let the record follow the machine's name and the job."""
+        """Take the lease. A new replica whose folder another session took in this moment gets the next name."""
         self._reporter.enter(Phase.LEASE)
+        machine = work.config.machine
+        for _attempt in range(FOLDERS_TRIED):
+            try:
+                return self._take_record(work)
+            except FolderTaken:
+                records = find_records(work.target, self._job.target_path)
+                found = records.of_machine(machine.vm_id)
+                if found is not None:  # it is the same machine that another session began with
+                    raise busy(found.target.name, found.lease) from None
+                work.store.record = self._new_record(machine, records=records)
+        raise busy(work.record.target.name, None)
+
+    def _take_record(self, work: Work) -> None:
+        """Let the record follow the machine's name and the job, and write it with the next epoch and the lease."""
         site, record, machine = self._site, work.record, work.config.machine
         now = site.clock.now()
         if record.state is not ReplicaState.NEW and record.source.name != machine.name:

@@ -99,6 +99,10 @@ def new_record(
     )
 
 
+class FolderTaken(Exception):
+    """A signal between steps: somebody put a record into the folder that was chosen for a new one."""
+
+
 class RecordStore:
     """Holds the record that this session took, and writes each change of it at once.
 
@@ -112,13 +116,20 @@ class RecordStore:
         self.taken = False  # the record has this session's epoch
 
     def take(self, lease: Lease, *, now: float) -> None:
-        """Take the replica: next epoch, this lease. Raises StateError ``replica_busy``."""
+        """Take the replica: next epoch, this lease.
+
+        Raises:
+            StateError: reason ``replica_busy``.
+            FolderTaken: the record is new.
+        """
         taken = take_lease(self.record, lease, now=now)
         try:
             self._write(taken, host=self._host)
         except StateError as error:
             if error.reason != "fenced":
                 raise
+            if self.record.epoch == 0:
+                raise FolderTaken from error
             raise busy(self.record.target.name, None) from error
         self.taken = True
 
