@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import TransportError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Slot
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import Lease
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, REPLICAS, disks, only_error
@@ -90,6 +91,27 @@ def test_source_volume_without_room_for_a_checkpoint(site):
     site.run()
     site.source.call("lab.fill_volume", letter="C", free=MiB)
     error = refused(site, names="option vms: 'web': the volume of hv-a:C:\\VMs")
+    assert (error["code"], error["reason"]) == ("state_conflict", "source_volume_full")
+    site.source.call("lab.fill_volume", letter="C", free=1 << 40)
+    recovers(site)
+
+
+def test_source_volume_that_fills_up_while_the_machine_is_frozen(site):
+    class Minutes(type(site.clock)):
+        """Each wait during the transfer lasts a minute, in which the volume fills up."""
+
+        passed = 0
+
+        def monotonic(self):
+            return super().monotonic() + 60 * self.passed
+
+        def sleep(self, seconds):
+            if seconds and any(record.pending and record.pending.step is Phase.TRANSFER for record in site.records()):
+                site.source.call("lab.fill_volume", letter="C", free=MiB)
+                self.passed += 1
+            super().sleep(seconds)
+
+    error = refused(site, names="option vms: 'web': the volume of hv-a:C:\\VMs", clock=Minutes())
     assert (error["code"], error["reason"]) == ("state_conflict", "source_volume_full")
     site.source.call("lab.fill_volume", letter="C", free=1 << 40)
     recovers(site)
@@ -272,6 +294,7 @@ def test_target_volume_that_fills_up_in_the_middle(site):
         assert (error["code"], error["reason"]) == ("state_conflict", "volume_full")
         assert f"{TARGET_PATH}: the volume of hv-b:{REPLICAS}" in str(error["message"])
         assert str(site.folder) not in str(error)  # not in the mover's words
+        assert report.machines[0].traffic.read > 4 * MiB  # what was done counts, although it failed
         assert "the lease on the replica stays" in report.machines[0].warnings[-1]  # no room for the record either
         assert site.source_leftovers() == []
         site.prove(points=1)

@@ -28,6 +28,7 @@ def status(**busy: float) -> TransferStatus:
         (status(read=1, compress=1, send=7), status(receive=1, write=5), "target"),
         (status(read=1, compress=1, send=7), status(receive=1, write=2, flush=4), "target"),
         (status(read=1, send=7), status(receive=1, compare=5), "target"),
+        (status(read=3, send=7), status(receive=1, unpack=2, write=2), "target"),
         (status(), status(), ""),
         (status(unknown=9), status(write=0.0), ""),
     ],

@@ -21,6 +21,7 @@ _STAGES: Final[Mapping[str, str]] = {
     "write": "target",
     "flush": "target",
     "compare": "target",
+    "unpack": "target",
 }
 
 

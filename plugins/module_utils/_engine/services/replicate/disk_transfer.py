@@ -11,13 +11,13 @@ transfers, so they are opened again, and go on where the journal beside the leaf
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from ...errors import EngineError, FormatError, PeerError, StateError, TransportError
 from ...extents import Extent
 from ...machines import HostPath, Slot
-from ...model.bottleneck import bottleneck, busy_by_part
+from ...model.bottleneck import bottleneck, busy_by_part, together
 from ...model.scopes import Decision
 from ...ports import Mover
 from ...progress import Amount
@@ -65,14 +65,13 @@ class DiskTransfer:
         self._ticket: Ticket | None = None
         self._started_at = self._alive_at = self._seen_at = work.site.clock.monotonic()
         self._before = Traffic()  # of earlier attempts
-        self._status = TransferStatus(TransferState.WAITING)
+        self._parts_before: dict[str, float] = {}
+        self._status = self._target_status = TransferStatus(TransferState.WAITING)
         self._amount = Amount()
         self._next_at = self._started_at  # nothing is tried before
         self._is_open = False
         self._is_outage_told = False
         self._peer_errors = 0
-        self._parts: dict[str, float] = {}
-        self.report: DiskReport | None = None
         self.data_write_guid: UUID | None = None
 
     @property
@@ -81,8 +80,22 @@ class DiskTransfer:
 
     @property
     def parts(self) -> dict[str, float]:
-        """Busy seconds of each part of the data path."""
-        return self._parts
+        """Busy seconds of each part of the data path, earlier attempts included."""
+        return together([self._parts_before, busy_by_part(self._status, self._target_status)])
+
+    @property
+    def report(self) -> DiskReport:
+        """What was done so far, also when it failed."""
+        order, traffic = self._order, self._before + self._traffic(self._status)
+        return DiskReport(
+            slot=str(order.slot),
+            disk_id=order.disk_id,
+            scope=order.decision.scope.value,
+            reason=order.decision.reason.value,
+            traffic=replace(traffic, disk=order.size, total=self._amount.total),
+            seconds=self._seen_at - self._started_at,
+            bottleneck=bottleneck(self.parts),
+        )
 
     def _open(self) -> None:
         """Open both sides. Raises LeafUnclean, LeafTouched, or what a mover refuses."""
@@ -147,14 +160,16 @@ class DiskTransfer:
             return None
 
     def _judge(self, source: TransferStatus, target: TransferStatus) -> bool:
-        self._note(source)
+        self._note(source, target)
         for status in (source, target):
             if status.state in (TransferState.FAILED, TransferState.CANCELLED):
                 # Each passes on what ended the other, and only the target runs out of room.
                 raise in_words_of_the_host(error_from_plain(status.error), self._order.target_chain[0])
         if source.state is not TransferState.DONE or target.state is not TransferState.DONE:
             return False
-        self._finish(source, target)
+        self.data_write_guid = target.leaf.data_write_guid if target.leaf is not None else None
+        self._work.reporter.disk(self.disk_id, outcome=Outcome.DONE, amount=self._amount)
+        self.close()
         return True
 
     def _try_later(self, error: EngineError) -> None:
@@ -172,7 +187,7 @@ class DiskTransfer:
             raise StateError("the transfer was not started", reason="transfer_unknown")
         return self._ticket
 
-    def _note(self, status: TransferStatus) -> None:
+    def _note(self, status: TransferStatus, target: TransferStatus) -> None:
         """Measure the rate and pass the progress on."""
         now = self._work.site.clock.monotonic()
         done, seconds = status.processed - self._amount.processed, now - self._seen_at
@@ -183,7 +198,7 @@ class DiskTransfer:
         if done > 0:
             self._alive_at = now
             self._is_outage_told = False
-        self._seen_at, self._status = now, status
+        self._seen_at, self._status, self._target_status = now, status, target
         self._amount = Amount(status.total, status.processed, self._before.sent + status.sent, rate)
         self._work.reporter.disk(self.disk_id, outcome=Outcome.RUNNING, amount=self._amount)
 
@@ -202,26 +217,10 @@ class DiskTransfer:
         """Begin with a new ticket; what is durable of the cycle is not sent again."""
         self.close()
         self._before += self._traffic(self._status)
-        self._status = TransferStatus(TransferState.WAITING)
+        self._parts_before = self.parts
+        self._status = self._target_status = TransferStatus(TransferState.WAITING)
         self._open()
         self._is_open = True
-
-    def _finish(self, source: TransferStatus, target: TransferStatus) -> None:
-        seconds = self._work.site.clock.monotonic() - self._started_at
-        self._parts = busy_by_part(source, target)
-        order, traffic = self._order, self._before + self._traffic(source)
-        self.data_write_guid = target.leaf.data_write_guid if target.leaf is not None else None
-        self.report = DiskReport(
-            slot=str(order.slot),
-            disk_id=order.disk_id,
-            scope=order.decision.scope.value,
-            reason=order.decision.reason.value,
-            traffic=Traffic(order.size, source.total, traffic.read, traffic.sent, traffic.zero, traffic.same),
-            seconds=seconds,
-            bottleneck=bottleneck(self._parts),
-        )
-        self._work.reporter.disk(self.disk_id, outcome=Outcome.DONE, amount=self._amount)
-        self.close()
 
     @staticmethod
     def _traffic(status: TransferStatus) -> Traffic:

@@ -174,24 +174,26 @@ def _record(work: Work, orders: Sequence[DiskOrder]) -> None:
 
 def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
     started_at = work.site.clock.monotonic()
-    waiting, done = list(orders), []
+    waiting = list(orders)
+    begun: list[DiskTransfer] = []
     running: list[DiskTransfer] = []
     try:
         while waiting or running:
             while waiting and len(running) < work.site.limits.disks:
-                running.append(DiskTransfer(work, waiting.pop(0)))
-            ended = [transfer for transfer in running if transfer.poll()]
-            done += ended
-            running = [transfer for transfer in running if transfer not in ended]
+                begun.append(DiskTransfer(work, waiting.pop(0)))
+                running.append(begun[-1])
+            running = [transfer for transfer in running if not transfer.poll()]
             if running:
                 work.pause()
     finally:
         for transfer in running:
             transfer.close()
-    work.transfer_seconds += work.site.clock.monotonic() - started_at
-    work.bottleneck = bottleneck(together(transfer.parts for transfer in done))
-    work.disk_reports += [transfer.report for transfer in done if transfer.report is not None]
-    guids = {transfer.disk_id: transfer.data_write_guid for transfer in done}
+        work.note_transfers(
+            [transfer.report for transfer in begun],
+            seconds=work.site.clock.monotonic() - started_at,
+            slowest=bottleneck(together(transfer.parts for transfer in begun)),
+        )
+    guids = {transfer.disk_id: transfer.data_write_guid for transfer in begun}
     disks = tuple(replace(disk, data_write_guid=guids[disk.disk_id]) for disk in work.pending.disks)
     traffic = sum((report.traffic for report in work.disk_reports), work.pending.traffic)
     work.intend(replace(work.pending, step=Phase.CONVERT, disks=disks, traffic=traffic))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -74,6 +75,14 @@ class Work:
         self.reporter.enter(phase)
         self.watch.look()
 
+    def note_transfers(self, reports: Sequence[DiskReport], *, seconds: float, slowest: str) -> None:
+        """Keep what transfers did, finished or not; what a disk did in an earlier attempt of this session counts on."""
+        earlier = {report.disk_id: report for report in self.disk_reports}
+        self.disk_reports = [_together(earlier.pop(report.disk_id, None), report) for report in reports]
+        self.disk_reports += earlier.values()
+        self.transfer_seconds += seconds
+        self.bottleneck = slowest
+
     def intend(self, pending: Pending) -> None:
         """Record what is about to be done to the cycle."""
         self.store.save(replace(self.record, pending=pending))
@@ -108,6 +117,13 @@ class Work:
             self.site.catalog.save_replica(replica_entry(self.record, now=self.site.clock.now()))
         except CatalogError as error:
             self.reporter.warn(f"the catalog does not follow: {error.message}")
+
+
+def _together(earlier: DiskReport | None, newest: DiskReport) -> DiskReport:
+    if earlier is None:
+        return newest
+    traffic = replace(earlier.traffic + newest.traffic, disk=newest.traffic.disk, total=newest.traffic.total)
+    return replace(newest, traffic=traffic, seconds=earlier.seconds + newest.seconds)
 
 
 def replica_entry(record: ReplicaRecord, *, now: float) -> ReplicaEntry:
