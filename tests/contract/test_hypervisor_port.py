@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -212,17 +213,15 @@ def test_unknown_tracking_id_means_tracking_lost(site: Site) -> None:
 
 
 def test_record_is_replaced_by_its_epoch_only(site: Site) -> None:
-    assert site.port.read_record(FOLDER) is None
+    assert site.port.find_records(r"C:\Replica") == []
     site.port.write_record(FOLDER, '{"epoch": 1}', expected_epoch=0)
     site.port.write_record(FOLDER, '{"epoch": 1}', expected_epoch=0)
     assert reason_of(StateError, lambda: site.port.write_record(FOLDER, '{"epoch": 1, "x": 1}', expected_epoch=0)) == (
         "fenced"
     )
     site.port.write_record(FOLDER, '{"epoch": 2}', expected_epoch=1)
-    assert site.port.read_record(FOLDER) == (2, '{"epoch": 2}')
     assert site.port.find_records(r"C:\Replica") == [(FOLDER, 2, '{"epoch": 2}')]
     site.port.remove_record(Fence(FOLDER, 2))
-    assert site.port.read_record(FOLDER) is None
     assert site.port.find_records(r"C:\Replica") == []
 
 
@@ -231,7 +230,6 @@ def test_older_epoch_changes_nothing(site: Site) -> None:
     site.port.write_record(FOLDER, '{"epoch": 2}', expected_epoch=1)
     for call in (
         lambda: site.port.create_restore_point(fence, vm_id, name=POINT),
-        lambda: site.port.remove_machine(fence, vm_id),
         lambda: site.port.attach_disk(fence, vm_id, slot=SLOT, path=rf"{FOLDER}\x.vhdx"),
         lambda: site.port.remove_record(fence),
     ):
@@ -245,9 +243,6 @@ def test_replica_machine_is_made_once_by_its_marker(site: Site) -> None:
     assert again.vm_id == vm_id
     assert "opendr:1" in again.notes
     assert (again.state, again.version) == (PowerState.OFF, "9.0")
-    site.port.remove_machine(fence, vm_id)
-    site.port.remove_machine(fence, vm_id)
-    assert reason_of(HypervisorError, lambda: site.port.machine(vm_id)) == "vm_not_found"
 
 
 def test_hardware_is_taken_over(site: Site) -> None:
@@ -265,11 +260,11 @@ def test_adapter_is_made_changed_and_removed(site: Site) -> None:
     fence, vm_id = site.replica()
     nic = Nic("", "LAN", mac_address="00155D010203", mac_is_static=True, switch_name="Default Switch", vlan_id=7)
     for wanted in (nic, replace(nic, switch_name="", vlan_id=0)):
-        site.port.set_nic(fence, vm_id, wanted)
+        site.port.set_nic(fence, vm_id, nic=wanted)
         (found,) = site.port.configuration(vm_id).hardware.nics
         assert replace(found, nic_id="") == wanted
     assert reason_of(
-        HypervisorError, lambda: site.port.set_nic(fence, vm_id, replace(nic, switch_name="no such switch"))
+        HypervisorError, lambda: site.port.set_nic(fence, vm_id, nic=replace(nic, switch_name="no such switch"))
     ) == ("switch_not_found")
     site.port.remove_nic(fence, vm_id, name="LAN")
     site.port.remove_nic(fence, vm_id, name="LAN")
@@ -289,27 +284,25 @@ def test_restore_points_grow_apply_and_go(site: Site) -> None:
     }
     (leaf,) = site.port.leaves(vm_id)
     assert len(site.port.chain(leaf.path)) == 3
-    site.port.apply_restore_point(fence, vm_id, second.restore_point_id)
+    site.port.apply_restore_point(fence, vm_id, restore_point_id=second.restore_point_id)
     (fresh,) = site.port.leaves(vm_id)
     assert (fresh.slot, fresh.disk_id) == (leaf.slot, leaf.disk_id)
-    site.port.remove_restore_point(fence, vm_id, first.restore_point_id)
-    site.port.remove_restore_point(fence, vm_id, first.restore_point_id)
+    site.port.remove_restore_point(fence, vm_id, restore_point_id=first.restore_point_id)
+    site.port.remove_restore_point(fence, vm_id, restore_point_id=first.restore_point_id)
     assert site.admin.settle()
     assert site.port.is_idle(vm_id)
     assert [point.restore_point_id for point in site.port.restore_points(vm_id)] == [second.restore_point_id]
-    assert reason_of(HypervisorError, lambda: site.port.apply_restore_point(fence, vm_id, first.restore_point_id)) == (
-        "restore_point_not_found"
-    )
+    gone = partial(site.port.apply_restore_point, fence, vm_id, restore_point_id=first.restore_point_id)
+    assert reason_of(HypervisorError, gone) == "restore_point_not_found"
 
 
-def test_removed_replica_leaves_its_files_to_be_removed(site: Site) -> None:
+def test_detached_disk_is_a_file_to_be_removed(site: Site) -> None:
     fence, vm_id = site.replica()
     base = site.replica_disk(fence, vm_id)
     site.port.attach_disk(fence, vm_id, slot=SLOT, path=base)
     site.port.detach_disk(fence, vm_id, slot=SLOT)
     site.port.detach_disk(fence, vm_id, slot=SLOT)
     assert site.port.leaves(vm_id) == []
-    site.port.remove_machine(fence, vm_id)
     assert site.port.chain(base) == (base,)
     site.port.remove_file(fence, base)
     site.port.remove_file(fence, base)

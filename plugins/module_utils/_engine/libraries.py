@@ -106,7 +106,7 @@ def zstd_decompressor() -> Decompressor:
     return decompressor
 
 
-def decompress_into(decompressor: Decompressor, data: Buffer, memory: memoryview) -> None:
+def decompress_into(decompressor: Decompressor, data: Buffer, *, memory: memoryview) -> None:
     """Decompress into memory that it fills exactly, whatever size the data claims. Raises ValueError otherwise."""
     done = 0
     try:

@@ -177,7 +177,7 @@ def test_one_object_means_one_object(hypervisor: Hypervisor, small_host: SmallHo
 def test_adapter_without_switch_and_slot_travel_as_parameters(hypervisor: Hypervisor, small_host: SmallHost) -> None:
     small_host.answers["Set-HvrNic"] = small_host.answers["Remove-HvrDisk"] = lambda _parameters: iter(())
     nic = Nic(nic_id="x", name="LAN", mac_address="00155D010203", mac_is_static=True, switch_name="", vlan_id=12)
-    hypervisor.set_nic(FENCE, VM, nic)
+    hypervisor.set_nic(FENCE, VM, nic=nic)
     hypervisor.detach_disk(FENCE, VM, slot=Slot("SCSI", 0, 3))
     fenced = {"Folder": FENCE.folder, "Epoch": FENCE.epoch, "VmId": VM}
     named = {"Name": "LAN", "MacAddress": "00155D010203", "SwitchName": "", "VlanId": 12}

@@ -118,7 +118,7 @@ class PsrpHypervisor:
     def update_machine(self, fence: Fence, vm_id: UUID, *, name: str, hardware: Hardware) -> None:
         self._call("Set-HvrVm", **_fence(fence), VmId=vm_id, Name=name, **rows.hardware_parameters(hardware))
 
-    def set_nic(self, fence: Fence, vm_id: UUID, nic: Nic) -> None:
+    def set_nic(self, fence: Fence, vm_id: UUID, *, nic: Nic) -> None:
         self._call(
             "Set-HvrNic",
             **_fence(fence),
@@ -147,14 +147,11 @@ class PsrpHypervisor:
     def restore_points(self, vm_id: UUID) -> list[RestorePoint]:
         return [rows.restore_point(row) for row in self._call("Get-HvrRestorePoint", VmId=vm_id)]
 
-    def apply_restore_point(self, fence: Fence, vm_id: UUID, restore_point_id: UUID) -> None:
+    def apply_restore_point(self, fence: Fence, vm_id: UUID, *, restore_point_id: UUID) -> None:
         self._call("Restore-HvrRestorePoint", **_fence(fence), VmId=vm_id, RestorePointId=restore_point_id)
 
-    def remove_restore_point(self, fence: Fence, vm_id: UUID, restore_point_id: UUID) -> None:
+    def remove_restore_point(self, fence: Fence, vm_id: UUID, *, restore_point_id: UUID) -> None:
         self._call("Remove-HvrRestorePoint", **_fence(fence), VmId=vm_id, RestorePointId=restore_point_id)
-
-    def remove_machine(self, fence: Fence, vm_id: UUID) -> None:
-        self._call("Remove-HvrVm", **_fence(fence), VmId=vm_id)
 
     def remove_file(self, fence: Fence, path: str) -> None:
         self._call("Remove-HvrFile", **_fence(fence), Path=path)
@@ -177,10 +174,6 @@ class PsrpHypervisor:
             )
         paths: tuple[str, ...] = row["Paths"]
         return paths
-
-    def read_record(self, folder: str) -> tuple[int, str] | None:
-        found = self._call("Get-HvrReplicaRecord", Folder=folder)
-        return (found[0]["Epoch"], found[0]["Record"]) if found else None
 
     def write_record(self, folder: str, text: str, *, expected_epoch: int) -> None:
         self._call("Set-HvrReplicaRecord", Folder=folder, ExpectedEpoch=expected_epoch, Record=text)

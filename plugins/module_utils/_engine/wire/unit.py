@@ -89,7 +89,7 @@ class Unit:
         if self.codec == ZSTD:
             plain = memory[: self.bytes_in(DATA)]
             try:
-                decompress_into(decompressor, self.payload, plain)
+                decompress_into(decompressor, self.payload, memory=plain)
             except ValueError as error:
                 raise IntegrityError(f"unit at {self.extent.offset} does not decompress: {error}") from error
         if _checksum(_fields(self.extent, self.codec), self.states, plain=plain) != self.checksum:
