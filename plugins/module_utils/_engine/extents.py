@@ -49,11 +49,6 @@ def grow(extents: Iterable[Extent], *, grain: int, size: int) -> list[Extent]:
     return normalize((Extent(start, end - start) for start, end in ends), size=size)
 
 
-def union(first: Iterable[Extent], second: Iterable[Extent], *, size: int) -> list[Extent]:
-    """Return all bytes that are in either list; the result is normal."""
-    return normalize([*first, *second], size=size)
-
-
 def after(extents: Iterable[Extent], offset: int) -> list[Extent]:
     """Cut away everything below ``offset`` from a normal list."""
     return [Extent(max(e.offset, offset), e.end - max(e.offset, offset)) for e in extents if e.end > offset]

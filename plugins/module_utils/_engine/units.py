@@ -14,7 +14,6 @@ GiB: Final = 1024 * MiB
 TiB: Final = 1024 * GiB
 
 PIECE: Final = 64 * KiB  # bytes: the grain at which a unit says zero, data or unchanged
-UNIT_DEFAULT: Final = 1 * MiB  # bytes: what is read, compressed and sent as one frame
 UNIT_MIN: Final = 64 * KiB
 UNIT_MAX: Final = 4 * MiB
 

@@ -158,11 +158,11 @@ def test_a_leaf_is_held_across_processes_until_the_holder_is_killed(path: str) -
 def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     target = tmp_path / "record.json"
     files.write_atomically(str(target), b"one")
-    files.write_atomically(str(target), b"two", private=True)
+    files.write_atomically(str(target), b"two")
     assert files.read_small(str(target), limit=3) == b"two"
     assert [entry.name for entry in tmp_path.iterdir()] == ["record.json"]
     if sys.platform != "win32":
-        assert target.stat().st_mode & 0o777 == 0o600
+        assert target.stat().st_mode & 0o007 == 0
 
 
 def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -183,10 +183,6 @@ def test_removing_a_file_twice_is_success(path: str) -> None:
     files.remove_file(path)
     files.remove_file(path)
     assert not files.exists(path)
-
-
-def test_free_space_is_that_of_the_volume(tmp_path: Path) -> None:
-    assert 0 < files.free_space(str(tmp_path)) < 2**60
 
 
 def test_paths_below_a_root_resolve_whether_they_exist_or_not(tmp_path: Path) -> None:

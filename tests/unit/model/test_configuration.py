@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import AttachedDisk, DiskKind, Slot
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.configuration import (
     plan_configuration,
@@ -42,27 +44,32 @@ def test_boot_order_keeps_the_devices_that_the_replica_has():
 
 def test_equal_configuration_needs_no_call():
     plan = plan_configuration(config(nic()), name="web", wanted=hardware(nic()))
-    assert (plan.update_machine, plan.set_nics, plan.remove_nics, plan.changes) == (False, (), (), ())
+    assert (plan.update_machine, plan.set_nics, plan.remove_nics) == (False, (), ())
 
 
-def test_changes_are_named():
-    memory = replace(hardware().memory, startup=5)
-    wanted = replace(hardware(nic(vlan=7), nic("new")), processor_count=8, memory=memory)
-    plan = plan_configuration(config(nic(), nic("gone")), name="web2", wanted=wanted)
-    assert plan.update_machine
+FIRMWARE = hardware().firmware
+OTHER = [
+    {"processor_count": 8},
+    {"memory": replace(hardware().memory, startup=5)},
+    {"firmware": replace(FIRMWARE, secure_boot=not FIRMWARE.secure_boot)},
+    {"firmware": replace(FIRMWARE, secure_boot_template="Other")},
+    {"firmware": replace(FIRMWARE, boot_order=("Nic:x",))},
+]
+
+
+@pytest.mark.parametrize("other", OTHER)
+def test_each_part_of_the_machine_is_compared(other):
+    plan = plan_configuration(config(), name="web", wanted=replace(hardware(), **other))
+    assert (plan.update_machine, plan.set_nics, plan.remove_nics) == (True, (), ())
+
+
+def test_name_is_compared():
+    assert plan_configuration(config(), name="web2", wanted=hardware()).update_machine
+
+
+def test_adapters_are_compared_one_by_one():
+    wanted = hardware(nic(vlan=7), nic("new"))
+    plan = plan_configuration(config(nic(), nic("gone")), name="web", wanted=wanted)
+    assert not plan.update_machine
     assert [item.name for item in plan.set_nics] == ["LAN", "new"]
     assert plan.remove_nics == ("gone",)
-    assert plan.changes == (
-        "name",
-        "processors",
-        "memory",
-        "network adapter LAN",
-        "network adapter new",
-        "network adapter gone removed",
-    )
-
-
-def test_firmware_is_compared():
-    firmware = replace(hardware().firmware, secure_boot=False, boot_order=())
-    plan = plan_configuration(config(), name="web", wanted=replace(hardware(), firmware=firmware))
-    assert plan.changes == ("secure boot", "boot order")

@@ -73,15 +73,6 @@ def test_a_stream_in_any_steps_gives_the_same_frames(steps):
     assert read(STREAM, steps) == FRAMES
 
 
-def test_a_stream_may_end_between_frames_only():
-    reader = FrameReader()
-    assert reader.is_between_frames
-    read(STREAM[:5], [], reader)
-    assert not reader.is_between_frames
-    read(STREAM[5:], [], reader)
-    assert reader.is_between_frames
-
-
 def test_payloads_go_into_the_memory_that_was_lent():
     lent = bytearray(1000)
     reader = FrameReader(lambda length: memoryview(lent)[:length])

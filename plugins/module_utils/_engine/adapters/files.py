@@ -29,7 +29,6 @@ import errno
 import mmap
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +37,6 @@ from typing import Final, Protocol
 from ..errors import EngineError, FormatError, RequestError, StateError
 from ..units import KiB
 
-WINDOWS: Final = sys.platform == "win32"
-PRIVATE_MODE: Final = 0o600
 SHARED_MODE: Final = 0o640
 DIRECT_MIN: Final = 256 * KiB  # bytes
 DIRECT_ALIGNMENT: Final = 4096  # bytes, of address, offset and length
@@ -223,17 +220,14 @@ def read_small(path: str, *, limit: int) -> bytes:
     return data
 
 
-def write_atomically(path: str, data: bytes, *, private: bool = False) -> None:
-    """Replace a small file: after a crash there is the old content or the new one, and it is durable on return.
-
-    ``private`` keeps other users of a Linux machine from reading it.
-    """
+def write_atomically(path: str, data: bytes) -> None:
+    """Replace a small file: after a crash there is the old content or the new one, and it is durable on return."""
     folder = os.path.dirname(path) or "."
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(4)}.new")
-    mode = PRIVATE_MODE if private else SHARED_MODE
     with translated(path):
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            descriptor = os.open(temporary, flags, SHARED_MODE)
             with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
@@ -254,12 +248,6 @@ def sync_folder(path: str) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-
-
-def free_space(path: str) -> int:
-    """Return the bytes that this user may still write on the volume of an existing file or folder."""
-    with translated(path):
-        return shutil.disk_usage(path).free
 
 
 def resolve_inside(root: str, path: str) -> str:

@@ -28,7 +28,6 @@ except ImportError:
     urllib3_exceptions = None  # type: ignore[assignment]
 
 # Fault codes of WS-Management. Source: wsmerror.h of the Windows SDK.
-TIMED_OUT: Final = 2150858793
 NO_SHELL: Final = 2150858843
 QUOTAS: Final = {2150859173: "shells", 2150859174: "operations", 2150859074: "commands"}
 _NO_ENDPOINT: Final = 2150858752

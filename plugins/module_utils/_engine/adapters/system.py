@@ -33,10 +33,6 @@ class StoppableClock(SystemClock):
     def __init__(self) -> None:
         self._stopped = threading.Event()
 
-    @property
-    def is_stopped(self) -> bool:
-        return self._stopped.is_set()
-
     def stop(self) -> None:
         self._stopped.set()
 

@@ -22,12 +22,11 @@ class WantedHardware:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationPlan:
-    """Calls to make; ``changes`` says in words what differs."""
+    """Calls to make."""
 
     update_machine: bool
     set_nics: tuple[Nic, ...]
     remove_nics: tuple[str, ...]
-    changes: tuple[str, ...]
 
 
 def wanted_hardware(
@@ -67,29 +66,17 @@ def unique_names(names: list[str]) -> list[str]:
 
 def plan_configuration(found: MachineConfig, *, name: str, wanted: Hardware) -> ConfigurationPlan:
     """Compare a replica with what it should be; what is equal is not set again."""
-    machine_changes = _machine_changes(found, name=name, wanted=wanted)
     present = {nic.name: _shape(nic) for nic in found.hardware.nics}
     set_nics = tuple(nic for nic in wanted.nics if present.get(nic.name) != _shape(nic))
     remove_nics = tuple(sorted(set(present) - {nic.name for nic in wanted.nics}))
-    changes = [
-        *machine_changes,
-        *(f"network adapter {nic.name}" for nic in set_nics),
-        *(f"network adapter {nic} removed" for nic in remove_nics),
-    ]
-    return ConfigurationPlan(bool(machine_changes), set_nics, remove_nics, tuple(changes))
+    return ConfigurationPlan(_differs(found, name=name, wanted=wanted), set_nics, remove_nics)
 
 
-def _machine_changes(found: MachineConfig, *, name: str, wanted: Hardware) -> list[str]:
+def _differs(found: MachineConfig, *, name: str, wanted: Hardware) -> bool:
+    """Tell whether the machine itself, its adapters aside, is to be set."""
     now = found.hardware
-    pairs = (
-        ("name", found.machine.name, name),
-        ("processors", now.processor_count, wanted.processor_count),
-        ("memory", now.memory, wanted.memory),
-        ("secure boot", now.firmware.secure_boot, wanted.firmware.secure_boot),
-        ("secure boot template", now.firmware.secure_boot_template, wanted.firmware.secure_boot_template),
-        ("boot order", now.firmware.boot_order, wanted.firmware.boot_order),
-    )
-    return [what for what, is_now, shall in pairs if is_now != shall]
+    as_it_is = (found.machine.name, now.processor_count, now.memory, now.firmware)
+    return as_it_is != (name, wanted.processor_count, wanted.memory, wanted.firmware)
 
 
 def _shape(nic: Nic) -> tuple[str, bool, str, int]:

@@ -33,15 +33,12 @@ class Move(Enum):
     """What may be asked of a replica."""
 
     REPLICATE = "replicate"
-    REMOVE = "remove"
 
 
 MOVES: Final[Mapping[tuple[ReplicaState, Move], ReplicaState]] = MappingProxyType(
     {
         (ReplicaState.NEW, Move.REPLICATE): ReplicaState.READY,
         (ReplicaState.READY, Move.REPLICATE): ReplicaState.READY,
-        (ReplicaState.NEW, Move.REMOVE): ReplicaState.RELEASED,
-        (ReplicaState.READY, Move.REMOVE): ReplicaState.RELEASED,
     }
 )
 

@@ -114,11 +114,6 @@ class FrameReader:
         self._room = new_memory(START_SIZE)
         self._filled = 0
 
-    @property
-    def is_between_frames(self) -> bool:
-        """Whether the stream may end here."""
-        return self._kind is None and self._filled == 0
-
     def room(self) -> memoryview:
         """Return the memory that takes the next bytes; it is never empty."""
         return self._room[self._filled :]

@@ -111,7 +111,6 @@ def test_allocated_is_what_any_layer_stores_and_no_layer_above_zeroes():
     chain.flush()
     chain = Chain.open([child, parent])
     assert chain.allocated() == [Extent(MiB, MiB), Extent(3 * MiB, MiB), Extent(6 * MiB + 512, 512)]
-    assert chain.leaf_allocated() == [Extent(2 * MiB, MiB), Extent(6 * MiB + 512, 512)]
 
 
 def test_everything_outside_allocated_is_zero():

@@ -98,13 +98,6 @@ class Chain:
         found = (Extent(f.offset, f.length) for f in self._find(0, self.virtual_size) if f.file is not None)
         return normalize(found, size=self.virtual_size)
 
-    def leaf_allocated(self) -> list[Extent]:
-        """Return a normal list of what the leaf decides by itself, data or zeros; the rest is the parent's."""
-        self._check_alive()
-        segments = self.leaf.segments(0, self.virtual_size)
-        decided = (Extent(s.offset, s.length) for s in segments if s.source is not Source.ABSENT)
-        return normalize(decided, size=self.virtual_size)
-
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer with what the guest would see; any offset and length within the disk."""
         self._check_range(offset, len(buffer))
