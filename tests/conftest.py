@@ -8,7 +8,6 @@ A test states what it needs of the machine and is skipped, with the reason, wher
     @pytest.mark.needs("qemu-img", "e2fsck")    # programs
     @pytest.mark.root                           # the rights of root
     @pytest.mark.wine                           # OPENDR_WPYTHON, CPython for Windows under Wine
-    @pytest.mark.pwsh                           # OPENDR_PWSH, the PowerShell engine
 
 With ``OPENDR_NO_SKIPS=1``, as in ``.ci/run``, a run with a skipped test fails and names it. Property tests repeat the
 same examples in each run, so that a change is judged by what it changes; ``make soak`` sets
@@ -58,9 +57,8 @@ def _missing(item: pytest.Item) -> str:
         return f"not installed: {', '.join(programs)} (see tools/system_packages.sh)"
     if item.get_closest_marker("root") and getattr(os, "geteuid", lambda: 0)() != 0:
         return "needs root"
-    for mark, variable in (("wine", "OPENDR_WPYTHON"), ("pwsh", "OPENDR_PWSH")):
-        if item.get_closest_marker(mark) and not os.environ.get(variable):
-            return f"{variable} names no program (see CONTRIBUTING.md)"
+    if item.get_closest_marker("wine") and not os.environ.get("OPENDR_WPYTHON"):
+        return "OPENDR_WPYTHON names no program (see CONTRIBUTING.md)"
     return ""
 
 
