@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import journal_of
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import GiB, MiB
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, disks
@@ -57,7 +58,32 @@ def test_removed_disk_stays_for_the_points_that_have_it_and_its_files_go_with_th
     site.run(job)
     site.prove(points=2)
     assert site.record().retired == ()
-    assert [path for path in retired[0].files if site.target.local_path(path).exists()] == []
+    assert left_of(site, retired[0]) == []
+
+
+def left_of(site, retired):
+    """Return files of a retired disk, and journals beside them, that are there still."""
+    names = [name for path in retired.files for name in (path, journal_of(path))]
+    return [name for name in names if site.target.local_path(name).exists()]
+
+
+def test_files_of_a_removed_disk_stay_for_a_checkpoint_that_somebody_made_on_the_replica(site):
+    job = site.job(restore_points=1)
+    site.run(job)
+    replica = site.machine("web_replica", host=site.target)
+    by_hand = site.target.call("Checkpoint-VM", vm_id=replica["vm_id"], snapshot_name="by hand")
+    remove_disk(site, 1)
+    for _session in range(2):
+        assert list(decisions(site.run(job))) == ["SCSI 0:0"]
+        site.prove(points=1)
+    (retired,) = site.record().retired
+    assert len(left_of(site, retired)) >= len(retired.files)
+    site.target.call("Remove-VMSnapshot", vm_id=replica["vm_id"], checkpoint_id=by_hand["checkpoint_id"])
+    site.target.settle()
+    site.run(job)
+    assert site.record().retired == ()
+    assert left_of(site, retired) == []
+    site.prove(points=1)
 
 
 def test_disk_replaced_in_its_slot_is_another_disk(site):

@@ -11,11 +11,13 @@ import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import (
     CheckpointName,
+    journal_of,
     marker,
     restore_point_name,
     safe_stem,
     unused,
 )
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.mover.journal import SUFFIX
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 NAME = CheckpointName(ONE, TWO, 1764078000.0)
@@ -45,6 +47,10 @@ def test_foreign_checkpoint_is_nobody_of_ours(name):
 def test_restore_point_and_marker_carry_their_ids():
     assert restore_point_name(source_time=1764078000.9, cycle_id=TWO) == f"OpenDR 2025-11-25 13:40:00Z {TWO}"
     assert marker(ONE) == f"OpenDR replica {ONE}"
+
+
+def test_journal_is_where_movers_write_it():
+    assert journal_of("D:\\a.vhdx") == f"D:\\a.vhdx{SUFFIX}"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.retention import (
     begin_removal,
     expired_points,
+    forget_points,
     forget_unused,
+    lost_points,
     unused_files,
 )
 from ansible_collections.opendr.hyperv.tests.unit.model.samples import CYCLES, OTHER_DISK, POINTS, record
@@ -36,12 +38,24 @@ def test_removal_takes_point_and_cycle_from_the_usable_ones():
     after.check()
 
 
+def test_points_that_are_not_on_the_host_are_forgotten_with_their_cycles():
+    before = record(3)
+    lost = lost_points(before, on_host=POINTS[1:2])
+    assert [point.point_id for point in lost] == [POINTS[0], POINTS[2]]
+    after = forget_points(before, lost)
+    assert [point.point_id for point in after.restore_points] == [POINTS[1]]
+    assert [cycle.cycle_id for cycle in after.cycles] == [CYCLES[1]]
+    assert (after.tree, after.removing) == (before.tree, before.removing)
+    after.check()
+
+
 def test_files_of_a_retired_disk_stay_while_a_point_needs_them():
     needed = RetiredDisk(OTHER_DISK, ("a.avhdx", "a.vhdx"), (POINTS[0],))
     assert unused_files(replace(record(2), retired=(needed,))) == ()
     after = begin_removal(replace(record(2), retired=(needed,), removing=()), [POINTS[0]])
     assert unused_files(after) == ()
-    gone = replace(after, removing=())
-    assert unused_files(gone) == ("a.avhdx", "a.vhdx")
+    assert unused_files(replace(after, removing=())) == ()  # it is still on the host
+    gone = replace(after, removing=(), tree=POINTS[1:2])
+    assert unused_files(gone) == ("a.avhdx", "a.avhdx.opendr-journal", "a.vhdx", "a.vhdx.opendr-journal")
     assert forget_unused(gone).retired == ()
     assert forget_unused(after).retired == (needed,)

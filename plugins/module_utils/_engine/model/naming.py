@@ -68,6 +68,11 @@ def marker(replica_id: UUID) -> str:
     return f"OpenDR replica {replica_id}"
 
 
+def journal_of(path: str) -> str:
+    """Return the file in which a target mover notes how far it is with an image (docs/design/mover_protocol.md)."""
+    return f"{path}.opendr-journal"
+
+
 def safe_stem(name: str) -> str:
     """Turn any name into the stem of a Windows file name."""
     stem = _UNSAFE.sub("_", name)[:FILE_STEM_MAX].strip(" .") or "_"

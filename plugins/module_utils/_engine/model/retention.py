@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from .naming import journal_of
 from .record import Point, ReplicaRecord
 
 
@@ -42,15 +43,21 @@ def _without(record: ReplicaRecord, doomed: Sequence[UUID]) -> ReplicaRecord:
 
 
 def unused_files(record: ReplicaRecord) -> tuple[str, ...]:
-    """Return files of retired disks that no restore point uses any more, leaf first."""
-    living = {point.point_id for point in record.restore_points} | set(record.removing)
-    return tuple(path for disk in record.retired if not living & set(disk.restore_points) for path in disk.files)
+    """Return files of retired disks that no checkpoint uses any more, leaf first, each with the mover's journal."""
+    living = _living(record)
+    unused = [path for disk in record.retired if not living & set(disk.restore_points) for path in disk.files]
+    return tuple(name for path in unused for name in (path, journal_of(path)))
 
 
 def forget_unused(record: ReplicaRecord) -> ReplicaRecord:
     """Drop retired disks whose files ``unused_files`` listed."""
-    living = {point.point_id for point in record.restore_points} | set(record.removing)
+    living = _living(record)
     return replace(record, retired=tuple(disk for disk in record.retired if living & set(disk.restore_points)))
+
+
+def _living(record: ReplicaRecord) -> set[UUID]:
+    """Return the ids of all checkpoints of the replica; ``tree`` has also those that somebody made by hand."""
+    return {point.point_id for point in record.restore_points} | set(record.removing) | set(record.tree)
 
 
 def newest_source_time(points: Sequence[Point]) -> float | None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ...errors import EngineError, FormatError, HypervisorError, StateError
 from ...machines import HostPath, Leaf
+from ...model.naming import journal_of
 from ...model.record import Content, ReplicaDisk
 from ...model.retention import forget_points, lost_points
 from ...transfers import LeafState
@@ -139,7 +140,8 @@ def fresh_leaves(work: Work, problem: LeafUnclean) -> None:
 def remake(work: Work, disk: ReplicaDisk) -> None:
     """Let go of an image that no restore point has, so that the next step makes it anew."""
     work.target.detach_disk(work.record.fence, work.replica_vm_id, slot=disk.slot)
-    work.target.remove_file(work.record.fence, disk.base)
+    for path in (disk.base, journal_of(disk.base)):
+        work.target.remove_file(work.record.fence, path)
     empty = replace(disk, leaf=disk.base, data_write_guid=None, content=Content.EMPTY)
     disks = tuple(empty if item.disk_id == disk.disk_id else item for item in work.record.disks)
     work.store.save(replace(work.record, disks=disks))

@@ -17,6 +17,7 @@ from ...model.configuration import plan_configuration, wanted_hardware
 from ...model.naming import marker, safe_stem, unused
 from ...model.record import Content, ReplicaDisk, ReplicaRecord, RetiredDisk
 from ...model.scopes import Decision, Fate, fate_of, for_new_image
+from .leaves import current_tree
 from .work import Work, settling
 
 
@@ -85,7 +86,11 @@ def _retire(work: Work, kept: Sequence[UUID]) -> None:
     gone = [disk for disk in record.disks if disk.disk_id not in kept]
     if not gone:
         return
-    retired = [RetiredDisk(disk.disk_id, _files_of(work, disk), _points_with(record, disk.disk_id)) for disk in gone]
+    by_hand = set(current_tree(work)) - {point.point_id for point in record.restore_points}
+    retired = [
+        RetiredDisk(disk.disk_id, _files_of(work, disk), (*_points_with(record, disk.disk_id), *sorted(by_hand)))
+        for disk in gone
+    ]
     work.store.save(
         replace(
             record,
