@@ -38,7 +38,7 @@ class LabAuthority:
         self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
-            self._builder(self._subject, self._key.public_key(), now, datetime.timedelta(days=30))
+            self._builder(self._subject, self._key.public_key(), now, datetime.timedelta(days=100))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -51,7 +51,7 @@ class LabAuthority:
         name: str,
         *,
         role: str,
-        valid: datetime.timedelta = datetime.timedelta(days=7),
+        valid: datetime.timedelta = datetime.timedelta(days=90),
         starts: datetime.timedelta = datetime.timedelta(minutes=-5),
         user: str = "",
     ) -> Credentials:

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER
 
 
 def test_first_copy_sends_what_is_allocated_and_makes_a_restore_point(site):
@@ -68,12 +72,50 @@ def test_lease_is_renewed_while_a_session_lives(site):
             return super().now() + self.ahead
 
         def sleep(self, seconds):
-            self.ahead += 30 if seconds else 0
-            leases.append(site.records()[0].lease.until if site.records() else 0.0)
+            self.ahead += 90 if seconds else 0
+            leases.extend(record.lease.until for record in site.records())
             super().sleep(seconds)
 
     leases: list[float] = []
     assert site.run(site=site.site(clock=Slow())).outcome is Outcome.DONE
-    assert leases[-1] > leases[3] + 60
+    assert leases[-1] > leases[0] + 60
     assert site.record().lease is None
     site.prove(points=1)
+
+
+@pytest.mark.parametrize(("generation", "controller"), [(1, "IDE"), (2, "SCSI")])
+def test_fixed_disks_and_both_generations(site, generation, controller):
+    fixed = {"size": 8 * MiB, "controller": controller, "fixed": True}
+    dynamic = {"size": 8 * MiB, "location": 3}
+    vm_id = site.source.create_machine(
+        "other", folder=f"{FOLDER}\\other", generation=generation, disks=[fixed, dynamic]
+    )
+    site.source.call("Start-VM", vm_id=vm_id)
+    job = site.job(vms=["other"])
+    for number in range(2):
+        site.source.write(vm_id, f"{controller} 0:0", offset=number * MiB, data=b"fixed..." * 512)
+        site.source.write(vm_id, "SCSI 0:3", offset=number * MiB, data=b"dynamic." * 512)
+        report = site.run(job)
+        assert report.outcome is Outcome.DONE, site.journal.texts
+        assert {disk.reason for disk in report.machines[0].disks} == {"tracked" if number else "first_copy"}
+        site.prove("other", points=number + 1)
+    replica = site.machine("other_replica", host=site.target)
+    assert replica["generation"] == generation
+    allocations = {str(disk.slot): disk.geometry.allocation for disk in site.record("other").disks}
+    assert allocations == {f"{controller} 0:0": Allocation.FIXED, "SCSI 0:3": Allocation.DYNAMIC}
+    base = next(disk.base for disk in site.record("other").disks if disk.geometry.allocation is Allocation.FIXED)
+    assert site.target.local_path(base).stat().st_size > 8 * MiB
+
+
+def test_certificate_that_ends_soon_is_told(site):
+    class Later(type(site.clock)):
+        def now(self):
+            return super().now() + days * 86400
+
+    days = 0
+    assert site.run().machines[0].warnings == ()
+    days = 70
+    report = site.run(site=site.site(clock=Later()))
+    assert report.outcome is Outcome.DONE, site.journal.texts
+    told = [text.partition(" ends at ")[0] for text in report.machines[0].warnings]
+    assert told == [f"the certificate of mover {name}" for name in site.movers]

@@ -24,10 +24,13 @@ from ..machines import (
     VolumeSpace,
 )
 from ..progress import readable
+from ..transfers import MoverInfo
 from ..units import GiB
+from .naming import readable_time
 
 RESERVE_MAX: Final = 2 * GiB  # bytes that stay free on any volume
 RESERVE_PART: Final = 20  # of a small volume: one part in 20
+CERTIFICATE_SECONDS: Final = 30 * 86400.0  # how long before its end a certificate is told of
 
 
 def require_replicable(config: MachineConfig, *, host: str) -> None:
@@ -127,3 +130,11 @@ def require_space(volume: VolumeSpace, *, needed: int, path: str, what: str, rea
             hint="make room on the volume, or choose another path",
             reason=reason,
         )
+
+
+def certificate_ends_soon(mover: MoverInfo, *, now: float) -> str | None:
+    """Return a warning when the certificate of a mover has to be renewed."""
+    if mover.certificate_expires_at - now > CERTIFICATE_SECONDS:
+        return None
+    end = readable_time(mover.certificate_expires_at)
+    return f"the certificate of mover {mover.name} ends at {end}: renew it, or its transfers fail from then on"

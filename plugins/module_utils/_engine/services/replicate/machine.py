@@ -17,13 +17,14 @@ from uuid import UUID
 from ...errors import Cancelled, EngineError, StateError
 from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
-from ...model.inspection import require_replicable, require_version_at
+from ...model.inspection import certificate_ends_soon, require_replicable, require_version_at
 from ...model.lease import busy, new_lease
 from ...model.record import ErrorNote, ReplicaRecord
 from ...model.replica_state import Move, ReplicaState, after_move
 from ...ports import Hypervisor
 from ...progress import Phase
 from ...reports import MachineReport, Outcome, PointReport
+from ...transfers import MoverInfo
 from .movers import Movers
 from .patience import Patience, patient
 from .records import FolderTaken, FoundRecords, RecordStore, find_records, new_record
@@ -152,9 +153,16 @@ class MachineTask:
     def _movers(self, stack: ExitStack, option: str) -> Movers:
         names = self._job.source_movers if option == "source_proxies" else self._job.target_movers
         patience = self._patience(self._site.clock.sleep)
-        movers = Movers(names, connect=self._site.connect_mover, option=option, patience=patience)
+        movers = Movers(
+            names, connect=self._site.connect_mover, option=option, patience=patience, meet=self._meet_mover
+        )
         stack.callback(movers.close)
         return movers
+
+    def _meet_mover(self, info: MoverInfo) -> None:
+        warning = certificate_ends_soon(info, now=self._site.clock.now())
+        if warning is not None and warning not in self._reporter.warnings:
+            self._reporter.warn(warning)
 
     def _patience(self, wait: Callable[[float], None]) -> Patience:
         return Patience(self._site.clock, self._site.limits, wait=wait, tell=self._reporter.warn)

@@ -12,7 +12,7 @@ from uuid import UUID
 from ...errors import EngineError, RequestError, StateError, TransportError
 from ...machines import DiskGeometry, HostPath
 from ...ports import Mover
-from ...transfers import LeafState
+from ...transfers import LeafState, MoverInfo
 from .patience import Patience
 
 
@@ -20,12 +20,20 @@ class Movers:
     """Movers in order of preference; connected when first needed."""
 
     def __init__(
-        self, names: Sequence[str], *, connect: Callable[[str], Mover], option: str, patience: Patience
+        self,
+        names: Sequence[str],
+        *,
+        connect: Callable[[str], Mover],
+        option: str,
+        patience: Patience,
+        meet: Callable[[MoverInfo], None],
     ) -> None:
+        """``meet`` hears once of each mover that is reached."""
         self._names = tuple(names)
         self._connect = connect
         self._option = option
         self._patience = patience
+        self._meet = meet
         self._roots: dict[str, tuple[HostPath, ...]] = {}
         self._movers: dict[str, Mover] = {}
 
@@ -73,7 +81,9 @@ class Movers:
         if name not in self._roots:
             if name not in self._movers:
                 self._movers[name] = self._connect(name)
-            parts = [root.partition(":") for root in self._movers[name].describe().roots]
+            info = self._movers[name].describe()
+            self._meet(info)
+            parts = [root.partition(":") for root in info.roots]
             self._roots[name] = tuple(HostPath(part[0], part[2]) for part in parts)
         return [root for root in self._roots[name] if root.host == host]
 
