@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -15,7 +16,26 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.switches import Switches
 
 OPEN = {field.name: field.metadata["values"] for field in dataclasses.fields(Switches)}
 SINGLE = [(name, value) for name, values in OPEN.items() for value in values[1:]]
-KINDEST = {name: values[-1] for name, values in OPEN.items()}
+
+
+def pairwise(questions):
+    """Return few combinations in which any two answers to any two questions meet at least once."""
+    answers = [[(name, value) for value in values] for name, values in questions.items()]
+    open_pairs = {frozenset(pair) for two in itertools.combinations(answers, 2) for pair in itertools.product(*two)}
+    rows = []
+    while open_pairs:
+        row = dict(min(open_pairs, key=lambda pair: sorted(map(str, pair))))
+        for name, values in questions.items():
+            if name not in row:
+                known = list(row.items())
+                met = [sum(frozenset({(name, value), other}) in open_pairs for other in known) for value in values]
+                row[name] = values[met.index(max(met))]
+        open_pairs -= {frozenset(pair) for pair in itertools.combinations(row.items(), 2)}
+        rows.append(row)
+    return rows
+
+
+COMBINATIONS = pairwise(OPEN)
 
 
 def replicate(site, switches):
@@ -44,12 +64,21 @@ def replicate(site, switches):
     assert site.source_leftovers() == []
 
 
+def test_any_two_answers_meet_in_a_few_combinations():
+    met = {frozenset(pair) for row in COMBINATIONS for pair in itertools.combinations(row.items(), 2)}
+    for (one, firsts), (other, seconds) in itertools.combinations(OPEN.items(), 2):
+        for pair in itertools.product(firsts, seconds):
+            assert frozenset({(one, pair[0]), (other, pair[1])}) in met
+    assert len(COMBINATIONS) <= 20
+
+
 def test_nastiest_answers(site):
     replicate(site, {})
 
 
-def test_kindest_answers(site):
-    replicate(site, KINDEST)
+@pytest.mark.parametrize("number", range(len(COMBINATIONS)))
+def test_combination_of_answers(site, number):
+    replicate(site, COMBINATIONS[number])
 
 
 @pytest.mark.soak
