@@ -156,3 +156,19 @@ def test_damaged_image_of_an_unfinished_first_copy_is_made_anew(site):
     assert "fresh one" in str(report.machines[0].warnings)
     assert {disk.scope for disk in report.machines[0].disks} == {"allocated"}
     site.prove(points=1)
+
+
+def test_damaged_state_of_a_mover_costs_no_image(site):
+    assert killed(site, site.job(), Death("start_source", nth=2, after=True))
+    record = site.record()
+    images = [site.target.local_path(disk.base) for disk in record.disks]
+    site.wait_until_free(images)
+    before = [image.stat().st_ino for image in images]
+    state = site.folder / "mover-hv-b" / f"{record.replica_id}.epoch"
+    state.write_text("?")
+    report = site.run()
+    assert (only_error(report)["code"], only_error(report)["reason"]) == ("state_conflict", "epoch_unreadable")
+    assert [image.stat().st_ino for image in images] == before
+    state.unlink()
+    assert site.run().outcome is Outcome.DONE
+    site.prove(points=1)
