@@ -10,13 +10,14 @@ import threading
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.system import StoppableClock
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import TransportError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Slot
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import Lease
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, REPLICAS, disks, only_error
@@ -96,24 +97,41 @@ def test_source_volume_without_room_for_a_checkpoint(site):
     recovers(site)
 
 
-def test_source_volume_that_fills_up_while_the_machine_is_frozen(site):
-    class Minutes(type(site.clock)):
-        """Each wait during the transfer lasts a minute, in which the volume fills up."""
+class Filling(StoppableClock):
+    """Each wait during the transfer lasts a minute, in which a volume fills up."""
 
-        passed = 0
+    def __init__(self, site, control, letter):
+        super().__init__()
+        self._site = site
+        self._fill = partial(control.call, "lab.fill_volume", letter=letter)
+        self._passed = 0
 
-        def monotonic(self):
-            return super().monotonic() + 60 * self.passed
+    def monotonic(self):
+        return super().monotonic() + 60 * self._passed
 
-        def sleep(self, seconds):
-            if seconds and any(record.pending and record.pending.step is Phase.TRANSFER for record in site.records()):
-                site.source.call("lab.fill_volume", letter="C", free=MiB)
-                self.passed += 1
-            super().sleep(seconds)
+    def sleep(self, seconds):
+        if seconds and any(record.pending and record.pending.is_begun for record in self._site.records()):
+            self._fill(free=MiB)
+            self._passed += 1
+        super().sleep(seconds)
 
-    error = refused(site, names="option vms: 'web': the volume of hv-a:C:\\VMs", clock=Minutes())
-    assert (error["code"], error["reason"]) == ("state_conflict", "source_volume_full")
-    site.source.call("lab.fill_volume", letter="C", free=1 << 40)
+    def make_room(self):
+        self._fill(free=1 << 40)
+
+
+FILLING = [
+    ("source", "C", "option vms: 'web': the volume of hv-a:C:\\VMs", "source_volume_full"),
+    ("target", "D", f"{TARGET_PATH}: the volume of hv-b:{REPLICAS}", "volume_full"),
+]
+
+
+@pytest.mark.parametrize(("side", "letter", "names", "reason"), FILLING, ids=["source", "target"])
+def test_volume_that_fills_up_while_the_machine_is_frozen(site, side, letter, names, reason):
+    clock = Filling(site, getattr(site, side), letter)
+    site.source.fault("Remove-HvrCheckpoint", "fail", error_id="Hvr.Busy", count=3)  # it is removed all the same
+    error = refused(site, names=names, clock=clock)
+    assert (error["code"], error["reason"]) == ("state_conflict", reason)
+    clock.make_room()
     recovers(site)
 
 

@@ -22,7 +22,7 @@ from ...model.scopes import Decision
 from ...ports import Mover
 from ...progress import Amount
 from ...reports import DiskReport, Outcome, Traffic
-from ...transfers import Scope, SourceOrder, TargetOrder, Ticket, TransferState, TransferStatus
+from ...transfers import Scope, Side, SourceOrder, TargetOrder, Ticket, TransferState, TransferStatus
 from ...wire.failures import error_from_plain
 from .leaves import LeafUnclean
 from .movers import in_words_of_the_host
@@ -154,7 +154,8 @@ class DiskTransfer:
     def _statuses(self) -> tuple[TransferStatus, TransferStatus] | None:
         """Ask both movers; None when one cannot be reached now: they may well go on without their manager."""
         try:
-            return self._source.status(self._known), self._target.status(self._known)
+            source = self._source.status(self._known, side=Side.SOURCE)
+            return source, self._target.status(self._known, side=Side.TARGET)
         except TransportError as error:
             self._try_later(error)
             return None

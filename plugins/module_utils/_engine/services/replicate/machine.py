@@ -34,7 +34,7 @@ from .reporting import Reporter, bug
 from .settle import convert, make_restore_point, retain, tidy
 from .site import Site
 from .source import adopt, find_machine, freeze, let_go, require_source_space
-from .transfer import replicate_disks, require_space_for_images
+from .transfer import replicate_disks, require_space_for_images, require_target_space
 from .watch import Watch
 from .work import Work
 
@@ -129,7 +129,12 @@ class MachineTask:
         # Waiting for the target does not renew the lease: it is in the record, which is on that very host.
         patient_target = patient(target, self._patience(site.clock.sleep))
         store = RecordStore(patient_target, record, once=target)
-        watch = Watch(site.clock, store, require_space=lambda: require_source_space(source, config))
+
+        def require_room() -> None:
+            require_source_space(source, config)
+            require_target_space(target, record.target.folder)
+
+        watch = Watch(site.clock, store, require_space=require_room)
 
         def wait(seconds: float) -> None:
             site.clock.sleep(seconds)
@@ -243,6 +248,7 @@ class MachineTask:
         """Leave nothing behind on the source and the replica to whoever comes next."""
         if not work.store.taken or (isinstance(error, StateError) and error.reason == "fenced"):
             return  # the replica was not taken, or is somebody else's now
+        work.watch.end()
         let_go(work)
         try:
             _release(work, in_terms_of_the_job(error, self._job, vm=self._name), now=self._site.clock.now())

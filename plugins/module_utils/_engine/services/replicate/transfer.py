@@ -12,11 +12,12 @@ from uuid import UUID
 
 from ...errors import StateError, TrackingLost
 from ...extents import Extent, total
-from ...machines import VERSION_TRACKED, Allocation, FrozenDisk
+from ...machines import VERSION_TRACKED, Allocation, FrozenDisk, HostPath
 from ...model.bottleneck import bottleneck, together
 from ...model.inspection import require_space
 from ...model.record import PendingDisk, ReplicaDisk
 from ...model.scopes import Decision, Evidence, Reason, content_during, decide
+from ...ports import Hypervisor
 from ...progress import Phase
 from ...transfers import Scope
 from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
@@ -115,7 +116,7 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
                 data_write_guid=known.data_write_guid if decision.scope is Scope.CHANGED else None,
             )
         )
-    _require_target_space(work, orders)
+    _require_space_for(work, orders)
     return orders
 
 
@@ -131,19 +132,23 @@ def _changes(work: Work, disk: FrozenDisk, *, decision: Decision) -> tuple[Decis
         return Decision(Scope.COMPARE, Reason.TRACKING_LOST), ()
 
 
-def _require_target_space(work: Work, orders: Sequence[DiskOrder]) -> None:
+def _require_space_for(work: Work, orders: Sequence[DiskOrder]) -> None:
     """Ask for room for what is known to be written; a comparison may need less than anybody can tell."""
     needed = sum(total(order.extents) for order in orders if order.decision.scope is Scope.CHANGED)
-    folder = work.record.target.folder
-    require_space(work.target.volume(folder), needed=needed, path=str(work.on_target(folder)), what="this cycle")
+    require_target_space(work.target, work.record.target.folder, needed=needed)
 
 
 def require_space_for_images(work: Work, frozen: Sequence[FrozenDisk]) -> None:
     """Ask for room for fixed disks, which take all of it at once."""
     fixed = [disk for disk in frozen if disk.geometry.allocation is Allocation.FIXED]
     new = [disk.geometry.virtual_size for disk in fixed if work.record.disk(disk.disk_id) is None]
-    folder = work.record.target.folder
-    require_space(work.target.volume(folder), needed=sum(new), path=str(work.on_target(folder)), what="the replica")
+    require_target_space(work.target, work.record.target.folder, needed=sum(new))
+
+
+def require_target_space(target: Hypervisor, folder: str, *, needed: int = 0) -> None:
+    """Raise StateError, reason ``volume_full``, when the volume of a replica would get below its reserve."""
+    path = str(HostPath(target.name, folder))
+    require_space(target.volume(folder), needed=needed, path=path, what="the replica")
 
 
 def _record(work: Work, orders: Sequence[DiskOrder]) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: no part of the engine is a public interface.
-"""What a machine task looks after while it waits: its lease, and the room that the guest has on the source.
+"""What a machine task looks after while it waits: its lease, and the room on the volumes while the guest is frozen.
 
 Each look is a single try. A host that cannot be reached now is asked again later; nothing is lost meanwhile, as a lease
 that ends is still fenced by its epoch.
@@ -11,6 +11,7 @@ that ends is still fenced by its epoch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from ...errors import HypervisorError, TransportError
@@ -25,18 +26,22 @@ class Watch:
     """Called often, it looks each minute."""
 
     def __init__(self, clock: Clock, store: RecordStore, *, require_space: Callable[[], None]) -> None:
-        """``require_space`` raises StateError when a volume of the frozen machine has no room left."""
+        """``require_space`` raises StateError when a volume has no room left."""
         self._clock = clock
         self._store = store
         self._require_space = require_space
         self._renew_at = clock.monotonic()
         self._look_at = self._renew_at + LOOK_SECONDS
 
+    def end(self) -> None:
+        """Look no more: the task gives up, and nothing may keep it from removing its checkpoint."""
+        self._renew_at = self._look_at = inf
+
     def look(self) -> None:
         """Renew the lease and look at the space, when it is time.
 
         Raises:
-            StateError: reason ``fenced``, a newer session has the replica; ``volume_full``.
+            StateError: reason ``fenced``, a newer session has the replica; ``source_volume_full``, ``volume_full``.
         """
         now = self._clock.monotonic()
         if now >= self._renew_at:
