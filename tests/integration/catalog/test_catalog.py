@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy
 
+from ansible_collections.opendr.hyperv.plugins.module_utils import _services
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import catalog as catalog_adapter
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import catalog_schema
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import (
@@ -197,6 +198,21 @@ def test_schema_that_is_older_is_told_to_who_only_reads(new_database, monkeypatc
     with pytest.raises(CatalogError) as caught:
         open_for_reading(url)
     assert caught.value.reason == "catalog_older"
+
+
+def test_module_that_will_write_upgrades_an_older_schema_and_others_leave_it(new_database, monkeypatch):
+    options = {"catalog_url": new_database()}
+    open_catalog(options["catalog_url"]).close()
+    upgraded = []
+    for module in (catalog_schema, catalog_adapter):
+        monkeypatch.setattr(module, "VERSION", VERSION + 1)
+    monkeypatch.setattr(catalog_adapter, "upgrade", upgraded.append)
+    with pytest.raises(CatalogError, match="schema version"):
+        _services.read_catalog(options)
+    assert upgraded == []
+    with _services.read_catalog(options, may_upgrade=True) as opened:
+        assert opened.jobs() == []
+    assert len(upgraded) == 1
 
 
 def test_older_schema_is_led_to_the_newest_and_keeps_its_rows(new_database):
