@@ -22,6 +22,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import HostPath
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import (
     Scope,
+    Side,
     SourceOrder,
     TargetOrder,
     Ticket,
@@ -97,7 +98,7 @@ class Movers:
             status = sender.start_source(order)
             while status.state in (TransferState.WAITING, TransferState.RUNNING):
                 time.sleep(0.02)
-                status = sender.status(ticket)
+                status = sender.status(ticket, side=Side.SOURCE)
             sample = Sample(time.perf_counter() - begin, self._cpu() - cpu, status.sent / MiB)
             for client in (sender, receiver):
                 client.close_transfer(ticket)

@@ -257,10 +257,10 @@ class SmallSite(LabSite):
         self.source, self.target = (DirectControl(calls(host, self.fronts[name])) for name, host in self._hosts.items())
         for host in self._hosts.values():
             host.start()
-        self.movers = {name: self._mover(name) for name in (SOURCE, TARGET)}
-        self._threads = [threading.Thread(target=mover.serve) for mover in self.movers.values()]
-        for thread in self._threads:
-            thread.start()
+        self.movers: dict[str, MoverServer] = {}
+        self._threads: list[threading.Thread] = []
+        for name in (SOURCE, TARGET):
+            self.start_mover(name, serves=[name])
         self._manager = self.authority.issue(MANAGER, role="manager")
         self.catalog: SqlCatalog = self.open_catalog()
         self.journal = MemoryJournal()
@@ -322,14 +322,22 @@ class SmallSite(LabSite):
     def connect_mover(self, name: str) -> Mover:
         return MoverClient(name, ("127.0.0.1", self.movers[name].port), files=tls_files(self._manager))
 
-    def _mover(self, name: str) -> MoverServer:
-        control = self.source if name == SOURCE else self.target
-        roots = {f"{letter}:\\": str(control.local_path(f"{letter}:\\")) for letter in "CD"}
+    def start_mover(self, name: str, *, serves: Sequence[str]) -> None:
+        """Start a mover that serves the volumes of these hosts."""
+        self.movers[name] = self._mover(name, serves=serves)
+        self._threads.append(threading.Thread(target=self.movers[name].serve))
+        self._threads[-1].start()
+
+    def _mover(self, name: str, *, serves: Sequence[str]) -> MoverServer:
+        controls = {SOURCE: self.source, TARGET: self.target}
+        volumes = [(host, f"{letter}:\\") for host in serves for letter in "CD"]
         config = MoverConfig(
             name=name,
             listen=("127.0.0.1", 0),
             tls=tls_files(self.authority.issue(name, role="mover")),
-            access=tuple(AccessEntry(name, prefix, root, "write") for prefix, root in roots.items()),
+            access=tuple(
+                AccessEntry(host, root, str(controls[host].local_path(root)), "write") for host, root in volumes
+            ),
             state_folder=str(self.folder / f"mover-{name}"),
             timing=replace(Timing(), **QUICK),
         )

@@ -34,7 +34,7 @@ from .machines import (
 )
 from .progress import Event, MachineStatus
 from .reports import MachineReport, ReplicaEntry, SessionEntry, SessionReport
-from .transfers import LeafState, MoverInfo, SourceOrder, TargetOrder, Ticket, TransferStatus
+from .transfers import LeafState, MoverInfo, Side, SourceOrder, TargetOrder, Ticket, TransferStatus
 
 
 class Clock(Protocol):
@@ -219,10 +219,10 @@ class Mover(Protocol):
     def start_source(self, order: SourceOrder) -> TransferStatus:
         """Start sending; the transfer goes on in the background."""
 
-    def status(self, ticket: Ticket) -> TransferStatus: ...
+    def status(self, ticket: Ticket, *, side: Side) -> TransferStatus: ...
 
     def close_transfer(self, ticket: Ticket) -> None:
-        """Stop the transfer if it runs, release its files; unknown is success."""
+        """Stop what runs here of the transfer, on either side, and release its files; unknown is success."""
 
     def close(self) -> None: ...
 

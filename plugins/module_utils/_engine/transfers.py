@@ -22,6 +22,13 @@ class Scope(Enum):
     COMPARE = "compare"  # the extents of the order, less the pieces whose digest the target has already
 
 
+class Side(Enum):
+    """Which part of a transfer a mover does; one mover may do both."""
+
+    SOURCE = "source"
+    TARGET = "target"
+
+
 class TransferState(Enum):
     """States of a transfer at one mover."""
 

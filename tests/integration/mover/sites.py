@@ -32,6 +32,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import (
     LeafState,
     Scope,
+    Side,
     SourceOrder,
     TargetOrder,
     Ticket,
@@ -183,6 +184,17 @@ class Site:
             HostPath(SOURCE_HOST, "\\".join([SOURCE_PREFIX, *path.relative_to(root).parts])) for path in self.disk.chain
         )
 
+    def with_one_mover(self) -> Site:
+        """Return the same disks with a mover, not started, that serves both sides."""
+        mover = LabMover(
+            "proxy-ab",
+            self.folder / "proxy-ab",
+            authority=self.authority,
+            access=[*source_access(self.folder), *target_access(self.folder)],
+            timing=QUICK,
+        )
+        return replace(self, source=mover, target=mover)
+
     def another(self, number: int) -> Site:
         """Return another disk and replica between the same movers."""
         disk = SourceDisk(self.folder / "source" / f"disk-{number}", seed=number + 2)
@@ -244,7 +256,7 @@ class Site:
     def both(self, ticket: Ticket) -> tuple[TransferStatus, TransferStatus]:
         """Return the status of both sides."""
         with self.source.client() as source, self.target.client() as target:
-            return source.status(ticket), target.status(ticket)
+            return source.status(ticket, side=Side.SOURCE), target.status(ticket, side=Side.TARGET)
 
     def wait(self, ticket: Ticket) -> tuple[TransferStatus, TransferStatus]:
         """Wait until both sides have ended."""
@@ -259,7 +271,7 @@ class Site:
 
     def target_status(self, ticket: Ticket) -> TransferStatus:
         with self.target.client() as client:
-            return client.status(ticket)
+            return client.status(ticket, side=Side.TARGET)
 
     def source_cancel(self, ticket: Ticket) -> None:
         with self.source.client() as client:
@@ -267,7 +279,7 @@ class Site:
 
     def source_state(self, ticket: Ticket) -> TransferState:
         with self.source.client() as client:
-            return client.status(ticket).state
+            return client.status(ticket, side=Side.SOURCE).state
 
     def leaf_state(self) -> LeafState:
         with self.target.client() as client:
@@ -329,6 +341,14 @@ def content_of(*chain: Path) -> bytes:
     return content
 
 
+def source_access(folder: Path) -> list[Access]:
+    return [Access(SOURCE_HOST, SOURCE_PREFIX, folder / "source", "read")]
+
+
+def target_access(folder: Path) -> list[Access]:
+    return [Access(TARGET_HOST, TARGET_PREFIX, folder / "target")]
+
+
 def make_site(
     folder: Path,
     *,
@@ -343,13 +363,11 @@ def make_site(
         (folder / name).mkdir()
     disk = SourceDisk(folder / "source")
     disk.fill()
-    source_access = [Access(SOURCE_HOST, SOURCE_PREFIX, folder / "source", "read")]
-    target_access = [Access(TARGET_HOST, TARGET_PREFIX, folder / "target")]
     source = LabMover(
         "proxy-a",
         folder / "proxy-a",
         authority=authority,
-        access=source_access,
+        access=source_access(folder),
         timing=quick,
         runtime=source_runtime,
     )
@@ -357,7 +375,7 @@ def make_site(
         "proxy-b",
         folder / "proxy-b",
         authority=authority,
-        access=target_access,
+        access=target_access(folder),
         timing=quick,
         runtime=target_runtime,
     )

@@ -24,7 +24,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors impor
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import DiskGeometry, HostPath
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope, Ticket, TransferState
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope, Side, Ticket, TransferState
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.conversation import Ear
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.frames import Frame, Kind
@@ -134,7 +134,7 @@ def test_a_source_with_a_ticket_that_is_not_open_fails_at_once(site: Site) -> No
     site.send(ticket)
     wait_for(lambda: site.source_state(ticket) is TransferState.FAILED)
     with site.source.client() as client:
-        error = client.status(ticket).error
+        error = client.status(ticket, side=Side.SOURCE).error
     assert error is not None
     assert error["reason"] == "ticket_refused"
 
@@ -151,7 +151,7 @@ def test_a_known_ticket_with_other_contents_is_refused(site: Site) -> None:
     site.open(ticket)
     with site.target.client() as client:
         forged = replace(ticket, epoch=2)
-        assert reason_of(lambda: client.status(forged), StateError) == "ticket_refused"
+        assert reason_of(lambda: client.status(forged, side=Side.TARGET), StateError) == "ticket_refused"
 
 
 def test_a_target_with_another_name_is_not_sent_to(site: Site) -> None:
@@ -159,7 +159,7 @@ def test_a_target_with_another_name_is_not_sent_to(site: Site) -> None:
     site.send(ticket)
     wait_for(lambda: site.source_state(ticket) is TransferState.FAILED)
     with site.source.client() as client:
-        error = client.status(ticket).error
+        error = client.status(ticket, side=Side.SOURCE).error
     assert error is not None
     assert (error["code"], error["reason"]) == ("request_invalid", "peer_wrong")
 
@@ -296,7 +296,7 @@ def test_a_closed_transfer_releases_leaf_and_source(site: Site) -> None:
     site.close(ticket)
     assert not files.is_locked(str(site.leaf))
     with site.target.client() as client:
-        assert reason_of(lambda: client.status(ticket), StateError) == "transfer_unknown"
+        assert reason_of(lambda: client.status(ticket, side=Side.TARGET), StateError) == "transfer_unknown"
 
 
 if sys.platform != "win32":

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent, after, total
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope, Ticket, TransferState
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope, Side, Ticket, TransferState
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 
 from .relay import Relay
@@ -170,7 +170,7 @@ def test_a_source_without_a_target_gives_up_in_time(tmp_path: Path) -> None:
         site.send(ticket, target_address=("127.0.0.1", 9))
         wait_for(lambda: site.source_state(ticket) is TransferState.FAILED)
         with site.source.client() as client:
-            error = client.status(ticket).error
+            error = client.status(ticket, side=Side.SOURCE).error
     assert error is not None
     assert (error["code"], error["reason"]) == ("transport_failed", "unreachable")
 

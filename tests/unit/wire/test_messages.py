@@ -21,6 +21,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers im
     LeafState,
     MoverInfo,
     Scope,
+    Side,
     SourceOrder,
     TargetOrder,
     Ticket,
@@ -48,7 +49,8 @@ CALLS = [
     control.OpenTarget(TargetOrder(TICKET, (PATH,), None)),
     control.OpenTarget(TargetOrder(TICKET, (PATH,), uuid.UUID(int=9))),
     control.StartSource(ORDER),
-    control.Status(TICKET),
+    control.Status(TICKET, Side.SOURCE),
+    control.Status(TICKET, Side.TARGET),
     control.CloseTransfer(TICKET),
 ]
 STATUS = TransferStatus(TransferState.FAILED, total=5, busy_seconds={"read": 0.5}, error={"code": "x"}, leaf=LEAF)

@@ -15,7 +15,7 @@ from uuid import UUID
 from ..errors import PeerError, TransportError
 from ..extents import coarsen
 from ..machines import DiskGeometry, HostPath
-from ..transfers import LeafState, MoverInfo, SourceOrder, TargetOrder, Ticket, TransferStatus
+from ..transfers import LeafState, MoverInfo, Side, SourceOrder, TargetOrder, Ticket, TransferStatus
 from ..wire.control import (
     EXTENTS_MAX,
     Call,
@@ -83,8 +83,8 @@ class MoverClient:
             order = replace(order, extents=tuple(coarsen(list(order.extents), count_max=EXTENTS_MAX, size=end)))
         return self._call(StartSource(order), TransferStatus)
 
-    def status(self, ticket: Ticket) -> TransferStatus:
-        return self._call(Status(ticket), TransferStatus)
+    def status(self, ticket: Ticket, *, side: Side) -> TransferStatus:
+        return self._call(Status(ticket, side), TransferStatus)
 
     def close_transfer(self, ticket: Ticket) -> None:
         self._call(CloseTransfer(ticket), object)

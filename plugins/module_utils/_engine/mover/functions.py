@@ -22,7 +22,7 @@ from ..extents import grow
 from ..formats.vhdx.chain import Chain
 from ..formats.vhdx.create import create_image
 from ..machines import DiskGeometry, HostPath
-from ..transfers import LeafState, MoverInfo, Scope, SourceOrder, Ticket, TransferStatus
+from ..transfers import LeafState, MoverInfo, Scope, Side, SourceOrder, Ticket, TransferStatus
 from ..units import UNIT_MAX, UNIT_MIN, is_power_of_two
 from ..wire.control import (
     Call,
@@ -75,7 +75,7 @@ class MoverFunctions:
             case Inspect():
                 return inspect_chain(self._resolve(call.chain))
             case Status():
-                return self.registry.get(call.ticket).progress.status
+                return self.registry.get(call.ticket, call.side).progress.status
             case CloseTransfer():
                 self.registry.remove(call.ticket, Cancelled("the manager closed the transfer"))
                 return Nothing()
@@ -108,7 +108,7 @@ class MoverFunctions:
     def _open_target(self, call: OpenTarget) -> TransferStatus:
         ticket = call.order.ticket
         self._check_ticket(ticket, own=ticket.target_mover)
-        transfer = self.registry.find(ticket)
+        transfer = self.registry.find(ticket, Side.TARGET)
         if transfer is None:
             paths = self._resolve(call.order.chain, write_leaf=True)
             self._admit(ticket.replica_id, ticket.epoch)
@@ -119,7 +119,7 @@ class MoverFunctions:
 
     def _start_source(self, order: SourceOrder) -> TransferStatus:
         self._check_ticket(order.ticket, own=order.ticket.source_mover)
-        transfer = self.registry.find(order.ticket)
+        transfer = self.registry.find(order.ticket, Side.SOURCE)
         if transfer is None:
             transfer = self._open_source(order)
             self.registry.add(transfer)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: no part of the engine is a public interface.
-"""The transfers of a mover, found by their tickets."""
+"""The transfers of a mover, found by ticket and side: one mover may be both ends of a transfer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..adapters.tls import Peer
 from ..errors import Cancelled, EngineError, StateError
-from ..transfers import Ticket
+from ..transfers import Side, Ticket
 from ..wire.messages import Hello
 from .epochs import fenced
 from .target import TargetTransfer
@@ -27,20 +27,20 @@ class Registry:
 
     def __init__(self, own_name: str) -> None:
         self._own_name = own_name
-        self._transfers: dict[bytes, Transfer] = {}
+        self._transfers: dict[tuple[bytes, Side], Transfer] = {}
         self._lock = threading.Lock()
 
-    def find(self, ticket: Ticket) -> Transfer | None:
-        """Return the transfer of a ticket. Raises StateError when the ticket is known with other contents."""
+    def find(self, ticket: Ticket, side: Side) -> Transfer | None:
+        """Return a side of a transfer. Raises StateError when the ticket is known there with other contents."""
         with self._lock:
-            transfer = self._transfers.get(ticket_key(ticket.secret))
+            transfer = self._transfers.get((ticket_key(ticket.secret), side))
         if transfer is not None and not same_ticket(transfer.ticket, ticket):
             raise StateError("the ticket is known here with other contents", reason="ticket_refused")
         return transfer
 
-    def get(self, ticket: Ticket) -> Transfer:
-        """Return the transfer of a ticket. Raises StateError, reason ``transfer_unknown``."""
-        transfer = self.find(ticket)
+    def get(self, ticket: Ticket, side: Side) -> Transfer:
+        """Return a side of a transfer. Raises StateError, reason ``transfer_unknown``."""
+        transfer = self.find(ticket, side)
         if transfer is None:
             raise StateError(
                 f"mover {self._own_name} knows no transfer of this ticket",
@@ -51,20 +51,19 @@ class Registry:
 
     def add(self, transfer: Transfer) -> None:
         with self._lock:
-            self._transfers[ticket_key(transfer.ticket.secret)] = transfer
+            self._transfers[ticket_key(transfer.ticket.secret), transfer.side] = transfer
 
     def remove(self, ticket: Ticket, error: EngineError) -> None:
-        """End a transfer and forget it; an unknown one is success."""
-        transfer = self.find(ticket)
-        if transfer is not None:
-            transfer.cancel(error)
-            with self._lock:
-                self._transfers.pop(ticket_key(ticket.secret), None)
+        """End a transfer and forget it; an unknown one is success. The source first, or it would connect again."""
+        for side in (Side.SOURCE, Side.TARGET):
+            transfer = self.find(ticket, side)
+            if transfer is not None:
+                self._forget(transfer, error)
 
     def admit_source(self, peer: Peer, hello: Hello) -> TargetTransfer:
         """Return the transfer that a peer may send to. Raises StateError, the same whatever is wrong."""
         with self._lock:
-            transfer = self._transfers.get(ticket_key(hello.secret))
+            transfer = self._transfers.get((ticket_key(hello.secret), Side.TARGET))
         if isinstance(transfer, TargetTransfer):
             is_named = peer == Peer("mover", transfer.ticket.source_mover)
             if is_named and transfer.admits(time.time()):
@@ -86,12 +85,17 @@ class Registry:
             if error is not None:
                 transfer.cancel(error)
             elif transfer.progress.has_ended and now > transfer.ticket.expires_at + KEPT_SECONDS:
-                self.remove(transfer.ticket, Cancelled("forgotten"))
+                self._forget(transfer, Cancelled("forgotten"))
 
     def close(self) -> None:
         """End everything."""
         for transfer in self._all():
             transfer.cancel(Cancelled(f"mover {self._own_name} was stopped"))
+
+    def _forget(self, transfer: Transfer, error: EngineError) -> None:
+        transfer.cancel(error)
+        with self._lock:
+            self._transfers.pop((ticket_key(transfer.ticket.secret), transfer.side), None)
 
     def _all(self) -> list[Transfer]:
         with self._lock:

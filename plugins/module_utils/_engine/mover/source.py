@@ -24,7 +24,7 @@ from ..errors import Cancelled, EngineError, TransportError
 from ..extents import Extent, cut, total
 from ..libraries import Compressor, keyed_blake3, zstd_compressor
 from ..ports import DiskReader
-from ..transfers import Scope, Ticket, TransferState
+from ..transfers import Scope, Side, Ticket, TransferState
 from ..wire.frames import Kind
 from ..wire.messages import (
     END,
@@ -59,6 +59,8 @@ class Packed:
 
 class SourceTransfer:
     """Sends the plan's extents of a disk. ``start`` returns at once; ``progress`` tells the rest."""
+
+    side = Side.SOURCE
 
     def __init__(
         self,

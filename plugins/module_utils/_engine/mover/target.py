@@ -21,7 +21,7 @@ from ..adapters.files import aligned_memory
 from ..errors import Cancelled, EngineError, StateError, TransportError
 from ..extents import Extent
 from ..libraries import keyed_blake3, zstd_decompressor
-from ..transfers import Ticket, TransferState
+from ..transfers import Side, Ticket, TransferState
 from ..units import UNIT_MAX, MiB
 from ..wire.frames import Frame, Kind
 from ..wire.messages import (
@@ -48,6 +48,8 @@ LAST_WORD_SECONDS: Final = 5.0
 
 class TargetTransfer:
     """Writes what an authorized source sends into one leaf."""
+
+    side = Side.TARGET
 
     def __init__(self, ticket: Ticket, leaf: OpenLeaf, *, own_name: str, timing: Timing) -> None:
         self.ticket = ticket

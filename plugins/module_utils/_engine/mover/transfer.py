@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from ..errors import EngineError
 from ..extents import Extent, after, pack_pairs
 from ..libraries import keyed_blake3
-from ..transfers import Scope, Ticket, TransferState, TransferStatus
+from ..transfers import Scope, Side, Ticket, TransferState, TransferStatus
 from ..units import GiB
 from .pipes import Busy
 
@@ -113,8 +113,9 @@ class Progress:
 
 
 class Transfer(Protocol):
-    """One direction of one disk at one mover."""
+    """One side of the transfer of a disk."""
 
+    side: Side
     ticket: Ticket
     progress: Progress
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from ..errors import PeerError
 from ..extents import Extent, pack_pairs, unpack_pairs
 from ..machines import DiskGeometry, HostPath
-from ..transfers import LeafState, MoverInfo, SourceOrder, TargetOrder, Ticket, TransferStatus
+from ..transfers import LeafState, MoverInfo, Side, SourceOrder, TargetOrder, Ticket, TransferStatus
 from .frames import LIMITS, Frame, Kind
 from .messages import Request
 from .plain import from_plain, to_plain
@@ -66,6 +66,7 @@ class Status:
     """Arguments of ``ports.Mover.status``."""
 
     ticket: Ticket
+    side: Side
 
 
 @dataclass(frozen=True, slots=True)
