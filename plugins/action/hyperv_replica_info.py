@@ -13,7 +13,7 @@ class ActionModule(EngineAction):
     """Action plugin of hyperv_replica_info."""
 
     def converge(self) -> Result:
-        options = self.validate_argument_spec(argument_spec=INFO_MODULE, **INFO_RULES)[1]
+        options = self.options(INFO_MODULE, **INFO_RULES)
         if options["host"] is None:
             return self.module("hyperv_replica_info", self._task.args)
         topology = self.inventory.topology(manager=self.manager, hosts=[options["host"]], movers=[])

@@ -35,7 +35,7 @@ class ActionModule(EngineAction):
     """Action plugin of hyperv_replica_job."""
 
     def converge(self) -> Result:
-        options = self.validate_argument_spec(argument_spec=JOB_MODULE, **JOB_RULES)[1]
+        options = self.options(JOB_MODULE, **JOB_RULES)
         job = self._job(options)
         if job is not None:
             for name in _named(job):

@@ -13,7 +13,9 @@ class ModuleDocFragment:
 options:
   state_dir:
     description:
-      - Folder on the manager for the engine, the status and logs of sessions and, by default, the catalog.
+      - >-
+        Folder on the manager for the engine, the status and logs of sessions and, by default, the catalog.
+        An absolute path.
       - It is made with mode C(0700) when it does not exist.
     type: path
     default: /var/lib/opendr

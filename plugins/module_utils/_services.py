@@ -100,7 +100,7 @@ def _make_state_dir(path: str) -> None:
         Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(
-            f"state_dir {path} cannot be made: {error.strerror}",
-            hint="set state_dir to a folder that this user may write, or let role manager make it",
+            f"option state_dir: {path} cannot be made: {error.strerror}",
+            hint="give a folder that this user may write to and that has room, or let role manager make it",
             reason="state_dir_unusable",
         ) from error

@@ -136,7 +136,7 @@ options:
     type: int
     default: 86400
   poll_interval:
-    description: Seconds between two looks at the session.
+    description: Seconds between two looks at the session, at least 1.
     type: int
     default: 2
   progress:
@@ -309,7 +309,7 @@ failure:
       returned: always
       sample: state_conflict
     reason:
-      description: Stable word within the code, for example V(job_disabled), V(volume_full), V(still_running).
+      description: Stable word within the code, for example V(options_invalid), V(volume_full), V(still_running).
       type: str
       returned: always
       sample: volume_full

@@ -175,6 +175,16 @@ sessions:
           phase: transfer
           percent: 45
           text: "web1: SCSI 0:0 45 % of 10.0 GiB, 3.1 GiB sent, 118 MiB/s, 00:31 left"
+failure:
+  description: What went wrong, as RV(opendr.hyperv.hyperv_replica_job#module:failure) has it.
+  returned: failure
+  type: dict
+  sample:
+    code: request_invalid
+    reason: state_dir_invalid
+    message: "option state_dir: 'state' is not allowed"
+    hint: give an absolute path, such as /var/lib/opendr
+    retryable: false
 """
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.worker_process import (

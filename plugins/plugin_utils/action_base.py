@@ -11,9 +11,11 @@ import typing as t
 from abc import abstractmethod
 from pathlib import Path
 
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._engine.errors import EngineError
+from ..module_utils._checks import check_options, refused_options
+from ..module_utils._engine.errors import EngineError, RequestError
 from ..module_utils._failure import failure
 from .engine_archive import build_archive
 from .topology import Inventory
@@ -49,6 +51,15 @@ class EngineAction(ActionBase):
     def converge(self) -> Result:
         """Do the work of the task and return its result."""
 
+    def options(self, specification: dict[str, t.Any], **rules: t.Any) -> dict[str, t.Any]:
+        """Return the options of the task, checked and with defaults. Raises RequestError."""
+        try:
+            options: dict[str, t.Any] = self.validate_argument_spec(argument_spec=specification, **rules)[1]
+        except AnsibleActionFail as error:
+            raise refused_options(error.message) from error
+        check_options(options)
+        return options
+
     @property
     def manager(self) -> str:
         """Inventory name of the host that the task runs on."""
@@ -72,14 +83,14 @@ class EngineAction(ActionBase):
         self.cleanup(force=True)
 
     def place_engine(self, state_dir: str) -> str:
-        """Bring the engine to the manager unless this version of it is there; return its path."""
+        """Bring the engine to the manager unless this version of it is there; return its path. Raises RequestError."""
         archive = build_archive()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / archive.name
             file.write_bytes(archive.content)
             copied = self._copy(src=str(file), dest=f"{state_dir}/engine/", mode="0644", directory_mode="0700")
         if copied.get("failed"):
-            raise ModuleFailed(_cannot_place(state_dir, copied))
+            raise _cannot_place(state_dir, copied)
         return str(copied["dest"])
 
     def _copy(self, **arguments: str) -> Result:
@@ -96,14 +107,28 @@ class EngineAction(ActionBase):
         )
         try:
             result: Result = action.run(task_vars=self._task_vars)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            return {"failed": True, "msg": error.message}
         finally:
             action.cleanup(force=True)
         return result
 
 
-def _cannot_place(state_dir: str, copied: Result) -> Result:
+def _cannot_place(state_dir: str, copied: Result) -> EngineError:
     """Say what the user can do when the state folder cannot be written."""
-    hint = "set state_dir to a folder that this user may write, or let role manager make it"
-    message = f"the engine cannot be placed in state_dir {state_dir}: {copied.get('msg', 'copy failed')}"
-    error = EngineError(message, hint=hint, reason="state_dir_unusable")
-    return {"failed": True, "changed": False, **failure(error)}
+    return RequestError(
+        f"option state_dir: the engine cannot be placed in {state_dir}: {_cause(copied)}",
+        hint="give a folder that this user may write to and that has room, or let role manager make it",
+        reason="state_dir_unusable",
+    )
+
+
+def _cause(failed: Result) -> str:
+    """Return what a failed module says; one that did not expect its error says it only in the chain of that."""
+    said = str(failed.get("msg", "it does not say why"))
+    event = getattr(failed.get("exception"), "event", None)
+    while event is not None:
+        said, event = event.msg, getattr(event.chain, "event", None)
+    return said.rstrip(".")

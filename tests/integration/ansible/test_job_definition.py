@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import venv
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,15 @@ BAD_TASKS: list[tuple[dict[str, Any], str, str]] = [
     ({**DEFINITION, "target_path": "Replicas"}, "target_path_invalid", "Replicas"),
     ({"name": "web", "state": "started"}, "job_unknown", "web"),
     ({"name": "web", "state": "disabled"}, "job_unknown", "web"),
+    ({**DEFINITION, "poll_interval": 0}, "poll_interval_invalid", "poll_interval"),
+    ({**DEFINITION, "state_dir": "state"}, "state_dir_invalid", "absolute"),
+    ({**DEFINITION, "colour": "red"}, "options_invalid", "colour"),
 ]
 
 
 def test_bad_task_fails_with_a_stable_code_and_the_way_out(control: Control, state_dir: Path) -> None:
     tasks = [
-        {JOB_MODULE: {**options, "state_dir": str(state_dir)}, "ignore_errors": True}
+        {JOB_MODULE: {"state_dir": str(state_dir), **options}, "ignore_errors": True}
         for options, _reason, _named in BAD_TASKS
     ]
     results = control.run(tasks).results
@@ -127,11 +131,18 @@ def test_disabled_job_is_not_started(control: Control, state_dir: Path) -> None:
     assert result["failure"]["allowed"] == ["present", "absent"]
 
 
-def test_state_folder_that_cannot_be_made_is_named(control: Control, tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["present", "started"])
+@pytest.mark.parametrize("place", ["file", "file/state", "/proc/state"])
+def test_state_folder_that_cannot_be_made_is_named_with_the_cause(
+    control: Control, tmp_path: Path, place: str, state: str
+) -> None:
     (tmp_path / "file").touch()
-    result = control.task(JOB_MODULE, state_dir=str(tmp_path / "file" / "state"), **DEFINITION)
-    assert result["failure"]["reason"] == "state_dir_unusable"
-    assert str(tmp_path / "file" / "state") in result["msg"]
+    folder = str(tmp_path / place)
+    result = control.task(JOB_MODULE, state_dir=folder, state=state, **DEFINITION)
+    assert (result["failure"]["code"], result["failure"]["reason"]) == ("request_invalid", "state_dir_unusable")
+    assert "option state_dir" in result["msg"]
+    assert folder in result["msg"]
+    assert re.search("Not a directory|No such file or directory|File exists", result["msg"])
 
 
 def test_library_that_the_manager_lacks_is_named_with_the_command(

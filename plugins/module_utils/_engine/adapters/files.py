@@ -288,7 +288,7 @@ def _engine_error(path: str, error: OSError) -> EngineError:
     if code in _MISSING:
         return RequestError(said, reason="file_missing")
     if code in _DENIED:
-        return RequestError(said, hint="check the rights of the mover's user", reason="file_denied")
+        return RequestError(said, hint="check the rights of the user that this program runs as", reason="file_denied")
     return StateError(said, hint="check the storage device and the system log", reason="storage_failed")
 
 

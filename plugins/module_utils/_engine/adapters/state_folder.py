@@ -41,7 +41,7 @@ class StateFolder:
         except (RequestError, StateError) as error:
             raise RequestError(
                 f"option state_dir: {self.path} cannot be used: {error.message}",
-                hint="give a folder that the user of the manager may write to",
+                hint="give a folder that this user may write to and that has room, or let role manager make it",
                 reason="state_dir_unusable",
             ) from error
 
