@@ -38,6 +38,19 @@ def test_password_opens_the_endpoint(connect: Connect, small_host: SmallHost, au
     assert small_host.users == ["repl"]
 
 
+@pytest.mark.parametrize("auth", ["basic", "negotiate", "ntlm"])
+def test_password_may_have_any_letters(
+    small_host: SmallHost, server_files: Credentials, clock: StoppableClock, auth: str
+) -> None:
+    password = "Grüße-пароль-密码"
+    with WsmanServer(small_host, files=server_files, users={"repl": password}) as server:
+        values = {"address": "localhost", "port": server.port, "user": "repl", "auth": auth}
+        values["ca_cert"] = str(server_files.ca)
+        host = PsrpHost(HostConnectionSettings.from_topology("hv-a", values, password=password), clock=clock)
+        assert host.call("Get-HvrHost")[0]["Name"] == "HV-A"
+        host.close()
+
+
 def test_client_certificate_opens_the_endpoint(
     connect: Connect, small_host: SmallHost, client_files: Credentials
 ) -> None:

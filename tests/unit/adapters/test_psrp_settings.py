@@ -75,5 +75,23 @@ def test_authentication_says_what_it_needs(auth: str) -> None:
             build(values, password="")
 
 
+@pytest.mark.parametrize(
+    ("user", "password", "told", "not_told"),
+    [("repl", "", "ansible_password", "ansible_user"), ("", "secret", "ansible_user", "ansible_password")],
+)
+def test_empty_credential_is_named_and_the_other_is_not(user: str, password: str, told: str, not_told: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        build({**GOOD, "user": user}, password=password)
+    for text in (caught.value.message, caught.value.hint):
+        assert told in text
+        assert not_told not in text
+
+
+def test_basic_credentials_are_utf_8_and_others_text() -> None:
+    basic = build({**GOOD, "user": "søren"}, password="пароль").wsman_arguments()
+    assert (basic["username"], basic["password"]) == ("søren".encode(), "пароль".encode())
+    assert build({**GOOD, "auth": "ntlm"}, password="пароль").wsman_arguments()["password"] == "пароль"
+
+
 def test_float_may_be_written_as_whole_number() -> None:
     assert build({**GOOD, "reconnection_backoff": 1}).reconnection_backoff == 1

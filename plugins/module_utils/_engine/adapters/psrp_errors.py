@@ -88,7 +88,9 @@ def translate(error: BaseException, settings: HostConnectionSettings) -> EngineE
         return _http(error, settings)
     if isinstance(error, OSError):  # requests' errors are OSErrors too
         return _network(error, settings)
-    return PeerError(f"{settings.where} does not keep to PSRP: {type(error).__name__}: {error}", reason="psrp")
+    # Text that is not known to be harmless is not told: that of a UnicodeError, for one, may quote the password.
+    detail = f": {error}" if isinstance(error, ParseError | pypsrp_exceptions.WinRMError) else ""
+    return PeerError(f"{settings.where} does not keep to PSRP: {type(error).__name__}{detail}", reason="psrp")
 
 
 def refused(function: str, record: Any, *, host: str) -> HypervisorError:

@@ -60,8 +60,8 @@ class HostConnectionSettings:
     def __post_init__(self) -> None:
         if self.auth not in AUTHENTICATIONS:
             raise self._wrong("auth", f"is not one of {', '.join(AUTHENTICATIONS)}")
-        if self.auth in _WITH_PASSWORD and not (self.user and self.password):
-            raise self._wrong("user", f"and ansible_password must be set for authentication {self.auth}")
+        if self.auth in _WITH_PASSWORD:
+            self._require_credentials()
         if self.auth == "certificate" and not (self.certificate_pem and self.certificate_key_pem):
             raise self._wrong("certificate_pem", "and ansible_psrp_certificate_key_pem must be set")
         if not 0 < self.operation_timeout < self.read_timeout:
@@ -90,6 +90,16 @@ class HostConnectionSettings:
                 raise _wrong(name, f"{word}={value!r} {problem}", word=word)
         address = str(chosen.pop("address", name))
         return cls(name=name, address=address, password=password, proxy=proxy, **chosen)  # type: ignore[arg-type]
+
+    def _require_credentials(self) -> None:
+        credentials = {"ansible_user": self.user, "ansible_password": self.password}
+        missing = [variable for variable, value in credentials.items() if not value]
+        if missing:
+            raise RequestError(
+                f"host {self.name}: {' and '.join(missing)} must be set for authentication {self.auth}",
+                hint=f"set {' and '.join(missing)} for {self.name} in the inventory; an empty value does not count",
+                reason="host_settings",
+            )
 
     @property
     def where(self) -> str:
@@ -120,8 +130,8 @@ class HostConnectionSettings:
         return {
             "server": self.address,
             "port": self.port,
-            "username": self.user or None,
-            "password": self.password or None,
+            "username": self._credential(self.user),
+            "password": self._credential(self.password),
             "ssl": True,
             "path": self.path,
             "auth": self.auth,
@@ -142,6 +152,10 @@ class HostConnectionSettings:
             "credssp_disable_tlsv1_2": self.credssp_disable_tlsv1_2,
             "credssp_minimum_version": self.credssp_minimum_version,
         }
+
+    def _credential(self, value: str) -> str | bytes | None:
+        """Return bytes for Basic: requests would encode text as Latin-1, and WinRM reads UTF-8."""
+        return (value.encode() if self.auth == "basic" else value) or None
 
     def _wrong(self, word: str, problem: str) -> RequestError:
         return _wrong(self.name, f"{word}={getattr(self, word)!r} {problem}", word=word)
