@@ -16,7 +16,12 @@ from ansible_collections.opendr.hyperv.tests.lab.relay import Line, SlowRelay
 @pytest.fixture
 def echo_port() -> Iterator[int]:
     """A server that sends back what it gets."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    with echo_server(0) as listener:
+        yield listener.getsockname()[1]
+
+
+def echo_server(port: int) -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", port))
 
     def serve() -> None:
         connection, _peer = listener.accept()
@@ -24,10 +29,8 @@ def echo_port() -> Iterator[int]:
             while data := connection.recv(65536):
                 connection.sendall(data)
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield listener.getsockname()[1]
-    listener.close()
+    threading.Thread(target=serve, daemon=True).start()
+    return listener
 
 
 def received(connection: socket.socket) -> bytes:
@@ -72,3 +75,16 @@ def test_closed_relay_cuts_its_connections(echo_port: int) -> None:
         assert client.recv(1) == b"x"
         relay.close()
         assert client.recv(1) == b""
+
+
+def test_relay_goes_on_after_its_target_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = int(nobody.getsockname()[1])
+    with SlowRelay(port, rate=10e6) as relay:
+        for _time in range(2):
+            with socket.create_connection(("127.0.0.1", relay.port)) as refused:
+                assert received(refused) == b""
+        with echo_server(port), socket.create_connection(("127.0.0.1", relay.port)) as client:
+            client.sendall(b"x")
+            client.shutdown(socket.SHUT_WR)
+            assert received(client) == b"x"
