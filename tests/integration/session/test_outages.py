@@ -68,6 +68,8 @@ def test_every_call_may_be_lost_once(site, after):
 
 def test_host_that_is_away_too_long_is_named_and_everything_goes_on_later(site):
     site.run()
+    site.source.settle()  # it is the other host that this one is about
+    site.target.settle()
     away = Line(site.connect_host(TARGET), loses=lambda calls: "leaves" in calls)
     lines = {name: site.connect_host(name) for name in site.fronts} | {TARGET: away}
     report = run(site, lines, busy_seconds=0.1)

@@ -132,7 +132,7 @@ class MachineTask:
 
         def require_room() -> None:
             require_source_space(source, config)
-            require_target_space(target, record.target.folder)
+            require_target_space(target, store.record.target.folder)
 
         watch = Watch(site.clock, store, require_space=require_room)
 
