@@ -32,12 +32,17 @@ class Playbook:
         # A file of our own, so that no other one is found; all settings are in the environment.
         configuration = folder / "ansible.cfg"
         configuration.write_text("[defaults]\n")
+        # Modules unpack themselves below TMPDIR, and what an interrupt ends cannot remove that any more.
+        temporary = folder / "tmp"
+        temporary.mkdir(exist_ok=True)
         self._environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(TREE),
             "ANSIBLE_HOME": str(folder / "ansible"),
             "ANSIBLE_REMOTE_TEMP": str(folder / "ansible" / "remote"),
+            "ANSIBLE_LOCAL_TEMP": str(folder / "ansible" / "local"),
             "ANSIBLE_CONFIG": str(configuration),
+            "TMPDIR": str(temporary),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "PYTHONUNBUFFERED": "1",
             "ANSIBLE_FORCE_COLOR" if color else "ANSIBLE_NOCOLOR": "true",
