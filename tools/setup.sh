@@ -29,13 +29,19 @@ say() { printf '%s\n' "setup: $*" >&2; }
 # Print the real interpreter behind a name. A pyenv shim may stand for an older Python, for none, or lie in a folder
 # that this user cannot read: so each candidate is run, and asked for its path.
 real_python() {
-    "$1" -I -c 'import os, sys; sys.version_info >= (3, 11) or sys.exit(1); print(os.path.realpath(sys.executable))' \
-        2>/dev/null
+    local path
+    path=$("$1" -I -c 'import os, sys; sys.version_info >= (3, 11) and print(os.path.realpath(sys.executable))' 2>/dev/null)
+    [ -n "$path" ] && printf '%s\n' "$path"
 }
 
 find_python() {
     local name
-    for name in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+    if [ -n "${PYTHON:-}" ]; then
+        real_python "$PYTHON" && return
+        say "PYTHON=$PYTHON is no Python 3.11 or later. Correct it, or leave it out to have one looked for"
+        return 1
+    fi
+    for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
         real_python "$name" && return
     done
     say "no Python 3.11 or later found. Install one, or name it: make setup PYTHON=/path/to/python3"
@@ -108,13 +114,14 @@ main() {
     link_tree
     local stamp
     stamp="$root $(sha256sum uv.lock)"
+    local python=
+    if [ -n "${PYTHON:-}" ]; then python=$(find_python); fi
     # Scripts in a virtual environment hold its path, so the stamp names the checkout too.
     if [ "$(cat .venv/opendr-dev 2>/dev/null)" = "$stamp" ] || [ "$(cat ".venv/opendr-$group" 2>/dev/null)" = "$stamp" ]; then
-        return
+        if [ -z "$python" ] || [ "$python" = "$(real_python .venv/bin/python)" ]; then return; fi
     fi
     rm -f .venv/opendr-run .venv/opendr-dev
-    local python
-    python=$(find_python)
+    python=${python:-$(find_python)}
     make_venv
     printf '%s\n' "$stamp" >".venv/opendr-$group"
 }
