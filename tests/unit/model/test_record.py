@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import FormatError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import ReplicaRecord
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.replica_state import ReplicaState
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
 from ansible_collections.opendr.hyperv.tests.unit.model.samples import (
     CYCLES,
     OTHER_DISK,
     POINTS,
+    pending,
     point,
     record,
     replica_disk,
@@ -84,3 +86,17 @@ def test_damaged_text_gives_a_record_or_a_format_error(data):
 
 def test_samples_are_what_the_tests_think():
     assert (len(CYCLES), len(POINTS), len(record().restore_points)) == (4, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("step", "is_frozen", "is_begun", "is_sent"),
+    [
+        (Phase.CHECKPOINT, True, False, False),
+        (Phase.TRANSFER, True, True, False),
+        (Phase.CONVERT, True, True, True),
+        (Phase.RESTORE_POINT, False, True, True),
+    ],
+)
+def test_step_tells_what_a_restart_finds(step, is_frozen, is_begun, is_sent):
+    cycle = replace(pending(), step=step)
+    assert (cycle.is_frozen, cycle.is_begun, cycle.is_sent) == (is_frozen, is_begun, is_sent)
