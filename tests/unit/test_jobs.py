@@ -80,12 +80,19 @@ BAD = [
     ("vms", "web1"),
     ("vms", ["web1", "web1"]),
     ("vms", ["", "web1"]),
+    ("vms", ["web1", "WEB1"]),
     ("target_path", "D:\\"),
     ("target_path", "Replicas"),
     ("target_path", "D:Replicas"),
     ("target_path", "\\Replicas"),
     ("target_path", "D:\\Replicas\\..\\Windows"),
     ("target_path", "D:\\Rep\nlicas"),
+    ("target_path", "D:\\CON\\nul"),
+    ("target_path", "D:\\Replicas\\com1.old"),
+    ("target_path", "D:\\Replicas \\web"),
+    ("target_path", "D:\\Replicas."),
+    ("target_path", "D:\\Rep:licas"),
+    ("target_path", "D:\\Rep|licas"),
     ("suffix", "a/b"),
     ("suffix", "x" * 33),
     ("suffix", "_replica."),
@@ -128,3 +135,21 @@ def test_missing_option_is_named(option):
 @pytest.mark.parametrize("folder", ["D:\\Replicas", "D:/Replicas/", "\\\\fs\\share\\Replicas"])
 def test_folder_may_be_on_a_drive_or_a_share(folder):
     assert job(target_path=folder).target_path.endswith("Replicas")
+
+
+def test_forbidden_folder_is_named_in_the_way_out():
+    with pytest.raises(RequestError) as caught:
+        job(target_path="D:\\Replicas\\nul\\web")
+    assert "'nul'" in caught.value.hint
+
+
+@pytest.mark.parametrize("folder", ["D:\\Console", "D:\\nullity\\com10", "D:\\.replicas"])
+def test_folder_that_only_resembles_a_device_is_allowed(folder):
+    assert job(target_path=folder).target_path == folder
+
+
+def test_long_value_is_not_shown_to_its_end():
+    with pytest.raises(RequestError) as caught:
+        job(name="w" * 300)
+    assert "www... (302 characters) is not allowed" in caught.value.message
+    assert len(caught.value.message) < 200

@@ -20,9 +20,14 @@ RESTORE_POINTS_MIN: Final = 1
 RESTORE_POINTS_MAX: Final = 28
 BLOCK_SIZES: Final = (256 * KiB, 512 * KiB, 1 * MiB, 2 * MiB, 4 * MiB)  # bytes: what a user may choose as unit
 NAME_LENGTH_MAX: Final = 100  # characters, of a job, a machine, a host
+SHOWN_MAX: Final = 120  # characters of a value in a message
 
 _SIZE: Final = re.compile(r"(\d{1,9})\s*([KM])(?:i?B)?", re.IGNORECASE)
 _NOT_IN_FILE_NAMES: Final = frozenset('<>:"/\\|?*') | {chr(code) for code in range(32)}
+# Devices of Windows in every folder, with any extension. Source: Microsoft, "Naming Files, Paths, and Namespaces".
+RESERVED_FILE_NAME: Final = re.compile(
+    r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
+)
 
 
 class Compression(Enum):
@@ -105,7 +110,13 @@ class JobSpec:
 
 def invalid(option: str, value: object, *, hint: str) -> RequestError:
     """Build the error of a value that an option does not take."""
-    return RequestError(f"option {option}: {value!r} is not allowed", hint=hint, reason=f"{option}_invalid")
+    return RequestError(f"option {option}: {shown(value)} is not allowed", hint=hint, reason=f"{option}_invalid")
+
+
+def shown(value: object) -> str:
+    """Return a value for a message; nobody reads a long one to its end."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}... ({len(text)} characters)"
 
 
 def _plain(value: object) -> object:
@@ -135,6 +146,8 @@ def _vms(option: str, value: object) -> tuple[str, ...]:
     names = _names(option, value)
     if not names:
         raise invalid(option, value, hint="name at least one virtual machine")
+    if len({name.casefold() for name in names}) != len(names):
+        raise invalid(option, value, hint="name each machine once; Hyper-V does not tell upper from lower case")
     return names
 
 
@@ -143,8 +156,22 @@ def _folder(option: str, value: object) -> str:
         drive, rest = ntpath.splitdrive(value)
         parts = [part for part in re.split(r"[\\/]", rest) if part]
         if drive and rest[:1] in ("\\", "/") and parts and not {".", ".."} & set(parts):
+            for part in parts:
+                if not _is_file_name(part):
+                    raise invalid(option, value, hint=_cannot_be(part))
             return ntpath.normpath(value)
     raise invalid(option, value, hint="an absolute folder of the target host below a drive or share, as D:\\Replicas")
+
+
+def _is_file_name(name: str) -> bool:
+    return not (_NOT_IN_FILE_NAMES & set(name) or name.endswith((" ", ".")) or RESERVED_FILE_NAME.fullmatch(name))
+
+
+def _cannot_be(name: str) -> str:
+    return (
+        f'choose another name than {shown(name)}: Windows has no folder with one of <>:"|?* in its name, '
+        "a space or full stop at its end, or the name of a device such as CON, NUL or COM1"
+    )
 
 
 def _suffix(option: str, value: object) -> str:

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from ..jobs import RESERVED_FILE_NAME
+
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _CHECKPOINT: Final = re.compile(rf"OpenDR ({_UUID}) ({_UUID}) (\d{{8}}T\d{{6}}Z)")
 _UNSAFE: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 FILE_STEM_MAX: Final = 80  # characters; Windows paths are short
 
 
@@ -76,7 +77,7 @@ def journal_of(path: str) -> str:
 def safe_stem(name: str) -> str:
     """Turn any name into the stem of a Windows file name."""
     stem = _UNSAFE.sub("_", name)[:FILE_STEM_MAX].strip(" .") or "_"
-    return f"_{stem}" if _RESERVED.fullmatch(stem) else stem
+    return f"_{stem}" if RESERVED_FILE_NAME.fullmatch(stem) else stem
 
 
 def unused(stem: str, *, taken: Collection[str], key: UUID) -> str:
