@@ -50,15 +50,19 @@ def test_another_authority_is_not_trusted_in_either_direction(site: Site, tmp_pa
 
 def test_an_expired_certificate_is_told(site: Site) -> None:
     expired = site.authority.issue("manager-old", role="manager", valid=datetime.timedelta(hours=-1))
-    with client_with(site, expired) as client:
-        assert reason_of(client.describe, RequestError) == "certificate_expired"
+    with client_with(site, expired) as client, pytest.raises(RequestError) as caught:
+        client.describe()
+    assert caught.value.reason == "certificate_expired"
+    assert f"mover proxy-b at 127.0.0.1:{site.target.port} refuses our certificate" in caught.value.message
+    assert str(expired.certificate) in caught.value.message
+    assert "opendr_manager_certificate" in caught.value.hint
 
 
 def test_a_mover_with_an_expired_certificate_does_not_start(tmp_path: Path) -> None:
     authority = LabAuthority(tmp_path)
     mover = LabMover("proxy-old", tmp_path, authority=authority, access=[])
     authority.issue("proxy-old", role="mover", valid=datetime.timedelta(hours=-1))
-    with pytest.raises(RuntimeError, match=r"certificate .*proxy-old.pem cannot be used: .*expired"):
+    with pytest.raises(RuntimeError, match=r"certificate .*proxy-old.pem cannot be used with CA .*expired"):
         mover.start()
 
 

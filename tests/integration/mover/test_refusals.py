@@ -165,8 +165,11 @@ def test_a_target_with_another_name_is_not_sent_to(site: Site) -> None:
 
 
 def test_a_mover_cannot_give_orders_and_a_manager_cannot_send_data(site: Site) -> None:
-    with client_with(site, site.source.credentials) as client:
-        assert reason_of(client.describe, StateError) == "role_refused"
+    with client_with(site, site.source.credentials) as client, pytest.raises(StateError) as caught:
+        client.describe()
+    assert caught.value.reason == "role_refused"
+    assert "mover proxy-b refuses a control connection to mover proxy-a" in caught.value.message
+    assert "role manager (opendr_manager_certificate" in caught.value.hint
     manager = site.authority.issue("manager-2", role="manager")
     answer = answer_to(site, data_hello(site, site.ticket()), manager)
     assert answer is not None

@@ -30,7 +30,10 @@ WRITE_SIZE: Final = 256 * KiB  # bytes encrypted before they go to the socket
 WAIT_SECONDS: Final = 0.5
 LAST_WORD_SECONDS: Final = 2.0
 SCHEME: Final = "opendr://"
-CERTIFICATE_HINT: Final = "compare the CA file of both sides, and the dates of their certificates"
+CERTIFICATE_HINT: Final = (
+    "compare the CA file of both sides, and the dates of their certificates; a manager's files are named by "
+    "opendr_manager_certificate, opendr_manager_key and opendr_manager_ca, a mover's by its configuration"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +82,61 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
 def _prepared(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
+    for part in ("ca", "certificate", "key"):
+        _require_readable(getattr(files, part), part)
     try:
         context.load_verify_locations(files.ca)
-        context.load_cert_chain(files.certificate, files.key)
-    except (OSError, ssl.SSLError) as error:
-        raise RequestError(
-            f"certificate {files.certificate}, key {files.key} or CA {files.ca} cannot be used: {error}",
-            hint="name PEM files that this process may read, and the key that belongs to the certificate",
-            reason="certificate_unusable",
-        ) from error
+    except ssl.SSLError as error:
+        raise _unusable(f"{files.ca} holds no certificates in PEM form", "ca") from error
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=lambda: "")  # never ask the terminal
+    except ssl.SSLError as error:
+        if "MISMATCH" in (error.reason or ""):
+            raise _unusable(f"key {files.key} does not belong to certificate {files.certificate}", "key") from error
+        text = f"certificate {files.certificate} with key {files.key} cannot be used: {error.reason or error}"
+        raise _unusable(text, "certificate") from error
     return context
+
+
+def _require_readable(path: str, part: str) -> None:
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise _unusable(f"file {path} cannot be read: {error.strerror}", part) from error
+
+
+def _unusable(text: str, part: str) -> RequestError:
+    return RequestError(
+        text,
+        hint=f"correct the file, or who may read it, or what names it: opendr_manager_{part} for a manager, "
+        f"tls.{part} in the configuration of a mover",
+        reason="certificate_unusable",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How errors about certificates name the other side, and this side's own file."""
+
+    peer: str = "the peer"
+    own: str = ""
 
 
 class Channel:
     """A TLS connection. One thread may send while another receives; ``close`` may come from any thread."""
 
-    def __init__(self, connected: socket.socket, context: ssl.SSLContext, *, server: bool, patience: Patience) -> None:
+    def __init__(
+        self,
+        connected: socket.socket,
+        context: ssl.SSLContext,
+        *,
+        server: bool,
+        patience: Patience,
+        names: Names | None = None,
+    ) -> None:
         """Take over a connected socket and shake hands; the socket is closed when that fails."""
+        self._names = names or Names()
         self._socket = connected
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server)
@@ -108,7 +149,7 @@ class Channel:
         self._closed = False
         try:
             self._prepare_socket()
-            with _translated():
+            with _translated(self._names):
                 self._shake_hands()
             self._deadline = float("inf")
             self.peer = _peer_of(self._tls.getpeercert())
@@ -118,7 +159,7 @@ class Channel:
 
     def send(self, *parts: bytes | memoryview) -> None:
         """Send all parts. Raises TransportError when the peer is gone or silent for too long."""
-        with _translated(), self._send_lock:
+        with _translated(self._names), self._send_lock:
             for part in parts:
                 view, done = memoryview(part), 0
                 while done < len(view):
@@ -128,7 +169,7 @@ class Channel:
 
     def receive_into(self, room: memoryview) -> int:
         """Wait for bytes, fill ``room`` as far as they go, return how many. Raises TransportError, also at the end."""
-        with _translated():
+        with _translated(self._names):
             while not (count := self._decrypt(room)):
                 self._fill()
             return count
@@ -250,11 +291,10 @@ def connect(address: tuple[str, int], files: TlsFiles, *, expected: Peer, patien
     except OSError as error:
         raise TransportError(f"{where} cannot be reached: {error}", reason="unreachable") from error
     try:
-        channel = Channel(connected, context, server=False, patience=patience)
+        names = Names(where, files.certificate)
+        channel = Channel(connected, context, server=False, patience=patience, names=names)
     except TransportError as error:
         raise TransportError(f"{where}: {error}", hint=error.hint, reason=error.reason) from error
-    except RequestError as error:
-        raise RequestError(f"{where}: {error}", hint=error.hint, reason=error.reason) from error
     if channel.peer != expected:
         channel.close()
         raise RequestError(
@@ -274,17 +314,16 @@ def own_certificate(files: TlsFiles) -> tuple[Peer, float]:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context(files).wrap_bio(to_client, to_server)
     server = server_context(files).wrap_bio(to_server, to_client, server_side=True)
-    try:
-        with _translated():
+    with _translated(Names()):
+        try:
             for side in (client, server, client, server):
                 try:
                     side.do_handshake()
                 except ssl.SSLWantReadError:
                     pass
-    except RequestError as error:
-        raise RequestError(
-            f"certificate {files.certificate} cannot be used: {error}", hint=error.hint, reason=error.reason
-        ) from error
+        except ssl.SSLCertVerificationError as error:
+            text = f"certificate {files.certificate} cannot be used with CA {files.ca}"
+            raise _certificate_error(text, said=error.verify_message) from error
     certificate = client.getpeercert() or {}
     return _peer_of(certificate), float(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))))
 
@@ -302,22 +341,22 @@ def _peer_of(certificate: object) -> Peer:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(names: Names) -> Iterator[None]:
     try:
         yield
     except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
         raise TransportError("the peer closed the connection", reason="connection_closed") from error
     except ssl.SSLCertVerificationError as error:
-        raise _certificate_error(error.verify_message, ours=False) from error
+        raise _certificate_error(f"the certificate of {names.peer} is refused", said=error.verify_message) from error
     except ssl.SSLError as error:
         if "CERTIFICATE" in (error.reason or "") or "UNKNOWN_CA" in (error.reason or ""):
-            raise _certificate_error(str(error.reason), ours=True) from error
+            said = (error.reason or "").rpartition("ALERT_")[2].replace("_", " ").lower()
+            raise _certificate_error(f"{names.peer} refuses our certificate {names.own}".rstrip(), said=said) from error
         raise PeerError(f"TLS failed: {error.reason or error}", reason="tls_failed") from error
     except OSError as error:
         raise TransportError(f"connection lost: {error}", reason="connection_lost") from error
 
 
-def _certificate_error(said: str, *, ours: bool) -> RequestError:
-    whose = "the peer refuses our certificate" if ours else "the peer's certificate is refused"
-    reason = "certificate_expired" if "expired" in said.lower() else "certificate_untrusted"
-    return RequestError(f"{whose}: {said}", hint=CERTIFICATE_HINT, reason=reason)
+def _certificate_error(text: str, *, said: str) -> RequestError:
+    reason = "certificate_expired" if "expired" in said else "certificate_untrusted"
+    return RequestError(f"{text}: {said}", hint=CERTIFICATE_HINT, reason=reason)

@@ -123,7 +123,13 @@ class MoverServer:
         elif role == "mover" and hello.service == "data":
             self._functions.registry.admit_source(connection.peer, hello).serve(connection, hello)
         else:
-            raise StateError(f"a {role} has no right to {hello.service[:20]} connections", reason="role_refused")
+            raise StateError(
+                f"mover {self._functions.config.name} refuses a {hello.service[:20]} connection to {connection.peer}: "
+                f"its certificate has the role {role}",
+                hint="a manager needs a certificate of role manager (opendr_manager_certificate names it), a mover one "
+                "of role mover",
+                reason="role_refused",
+            )
 
     def _control(self, connection: Connection) -> None:
         """Answer one call after another."""
