@@ -112,6 +112,17 @@ def _answer(message: dict[str, object]) -> None:
     os.close(nowhere)
 
 
+def _require_manager(files: TlsFiles) -> None:
+    """Say now, and not at the first mover, what is wrong with the manager's certificate. Raises RequestError."""
+    own, _expires_at = own_certificate(files)
+    if own.role != "manager":
+        raise RequestError(
+            f"{files.certificate} is the certificate of {own}, movers want one of role manager",
+            hint="name the certificate of the manager in opendr_manager_certificate, and its key in opendr_manager_key",
+            reason="certificate_role",
+        )
+
+
 class Worker:
     """Builds the adapters of a session and runs it."""
 
@@ -120,7 +131,7 @@ class Worker:
         self._topology = topology
         self._folder = folder
         self._files = TlsFiles(topology.manager.certificate, topology.manager.key, topology.manager.ca)
-        own_certificate(self._files)  # says now what is wrong with it
+        _require_manager(self._files)
         self._clock = StoppableClock()
         self._hosts = {name: self._host(stack, name) for name in (topology.job.source_host, topology.job.target_host)}
         self._journal = SessionFiles(

@@ -260,6 +260,14 @@ def test_topology_that_cannot_work_is_refused_at_once(refusing, changes, reason)
     assert "secret" not in str(caught.value.as_dict())
 
 
+def test_certificate_of_another_role_is_refused_at_once(refusing):
+    host = refusing.site.authority.issue("web-7", role="host")
+    manager = {"name": "m", "certificate": str(host.certificate), "key": str(host.key), "ca": str(host.ca)}
+    with pytest.raises(RequestError, match="is the certificate of host web-7") as caught:
+        refusing.start(manager=manager)
+    assert "opendr_manager_certificate" in caught.value.hint
+
+
 def test_catalog_that_cannot_be_opened_stops_no_session(refusing):
     status = refusing.run(catalog_url="postgresql://opendr:hush-hush@127.0.0.1:1/opendr")
     assert status["state"] == "done"
