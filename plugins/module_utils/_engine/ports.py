@@ -106,8 +106,8 @@ class Hypervisor(Protocol):
     """One Hyper-V host, through the functions of ``model/contract.py``.
 
     Every method may raise TransportError (host not reached, connection lost), HypervisorError (refused, with the
-    contract's error id), and StateError with reason ``fenced`` where it takes a Fence. Every call may be made again when
-    its answer was lost (docs/design/host_contract.md, "Repeating"); an implementation does not do so by itself.
+    contract's error id), and StateError with reason ``fenced`` where it takes a Fence. Every call may be made again
+    when its answer was lost (docs/design/host_contract.md, "Repeating"); an implementation does not do so by itself.
     """
 
     @property
