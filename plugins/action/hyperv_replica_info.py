@@ -16,6 +16,7 @@ class ActionModule(EngineAction):
         options = self.options(INFO_MODULE, **INFO_RULES)
         if options["host"] is None:
             return self.module("hyperv_replica_info", self._task.args)
+        self.inventory.require(options["host"], option="host")
         topology = self.inventory.topology(manager=self.manager, hosts=[options["host"]], movers=[])
         arguments = {**self._task.args, "topology": topology.settings, "secrets": topology.secrets}
         try:

@@ -38,8 +38,8 @@ class ActionModule(EngineAction):
         options = self.options(JOB_MODULE, **JOB_RULES)
         job = self._job(options)
         if job is not None:
-            for name in _named(job):
-                self.inventory.variables(name)  # a host that is not in the inventory is refused in every state
+            for option, name in _named(job):  # a host that is not in the inventory is refused in every state
+                self.inventory.require(name, option=option)
         if options["state"] != "started" or job is None:
             return self.module("hyperv_replica_job", self._task.args)
         result = self._start(job, options)
@@ -113,8 +113,12 @@ class ActionModule(EngineAction):
         display.display(line, color=C.config.get_config_value(color) if color else None)
 
 
-def _named(job: dict[str, t.Any]) -> Iterable[str]:
-    return [job["source_host"], job["target_host"], *(job["source_proxies"] or []), *(job["target_proxies"] or [])]
+def _named(job: dict[str, t.Any]) -> Iterable[tuple[str, str]]:
+    """Return the hosts of a job, each with the option that names it."""
+    for option in ("source_host", "target_host"):
+        yield option, job[option]
+    for option in ("source_proxies", "target_proxies"):
+        yield from ((option, name) for name in job[option] or [])
 
 
 def _movers(job: dict[str, t.Any], side: str) -> list[str]:

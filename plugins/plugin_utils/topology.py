@@ -18,6 +18,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._engine.adapters.psrp_settings import HostConnectionSettings
 from ..module_utils._engine.errors import RequestError
+from ..module_utils._engine.jobs import shown
 
 MOVER_PORT = 7310
 Variables = Mapping[str, t.Any]
@@ -44,10 +45,17 @@ def _as_it_is(value: t.Any) -> t.Any:
     return value
 
 
+def _port(value: t.Any) -> int:
+    port = int(value)
+    if not 0 < port < 65536:
+        raise ValueError(f"{port} is no port")
+    return port
+
+
 # What is not set is left out: the PSRP adapter has the defaults.
 HOST_SETTINGS = (
     _psrp("user", "ansible_user"),
-    _psrp("port", "ansible_port", convert=int),
+    _psrp("port", "ansible_port", convert=_port),
     _psrp("protocol"),
     _psrp("path"),
     _psrp("auth"),
@@ -77,7 +85,7 @@ PASSWORD = Setting(
 )
 PROXY = _psrp("proxy")  # a secret: its URL may hold a password
 MOVER_ADDRESS = Setting("address", ("opendr_mover_address", "ansible_host"))
-MOVER_PORT_SETTING = Setting("port", ("opendr_mover_port",), int)
+MOVER_PORT_SETTING = Setting("port", ("opendr_mover_port",), _port)
 SECRETS = {"passwords": PASSWORD, "proxies": PROXY}
 MANAGER_FILES = (
     Setting("certificate", ("opendr_manager_certificate",)),
@@ -122,42 +130,47 @@ class Inventory:
 
     def variables(self, name: str) -> Variables:
         """Return the variables of a host of the inventory."""
+        self.require(name, option="")
+        return self.hostvars[name]
+
+    def require(self, name: str, *, option: str) -> None:
+        """Refuse a host that is not in the inventory; ``option`` is the one that names it, empty when none does."""
         if name not in self.hostvars:
             raise RequestError(
-                f"host {name} is not in the inventory",
-                hint="add it to the inventory, or correct the option that names it",
+                f"{f'option {option}:' if option else 'host'} {shown(name)} is not in the inventory",
+                hint=f"add it to the inventory, or correct {option or 'the option that names it'}",
                 reason="host_unknown",
             )
-        return self.hostvars[name]
 
     def _host(self, name: str) -> dict[str, t.Any]:
         variables = self.variables(name)
-        settings = {"address": _value(variables, ADDRESS) or name}
+        settings = {"address": _value(variables, ADDRESS, host=name) or name}
         for setting in HOST_SETTINGS:
-            if (value := _value(variables, setting)) is not None:
+            if (value := _value(variables, setting, host=name)) is not None:
                 settings[setting.name] = value
         HostConnectionSettings.from_topology(name, settings, password=self._secret(name, PASSWORD))
         return settings
 
     def _secret(self, name: str, setting: Setting) -> str:
-        return _value(self.variables(name), setting) or ""
+        return _value(self.variables(name), setting, host=name) or ""
 
     def _mover(self, name: str) -> dict[str, t.Any]:
         variables = self.variables(name)
-        port = _value(variables, MOVER_PORT_SETTING)
-        return {"address": _value(variables, MOVER_ADDRESS) or name, "port": MOVER_PORT if port is None else port}
+        port = _value(variables, MOVER_PORT_SETTING, host=name)
+        address = _value(variables, MOVER_ADDRESS, host=name)
+        return {"address": address or name, "port": MOVER_PORT if port is None else port}
 
     def _all_of(self, name: str, settings: Iterable[Setting]) -> dict[str, t.Any]:
         variables = self.variables(name)
         found = {}
         for setting in settings:
-            found[setting.name] = _value(variables, setting)
+            found[setting.name] = _value(variables, setting, host=name)
             if found[setting.name] is None:
                 raise _missing(name, setting.variables[0], "a file on the manager: role manager makes it")
         return found
 
 
-def _value(variables: Variables, setting: Setting) -> t.Any:
+def _value(variables: Variables, setting: Setting, *, host: str) -> t.Any:
     """Return a setting in its own type, None when no variable of it is set."""
     for variable in setting.variables:
         value = variables.get(variable)
@@ -167,14 +180,14 @@ def _value(variables: Variables, setting: Setting) -> t.Any:
             return setting.convert(value)
         except (TypeError, ValueError) as error:
             raise RequestError(
-                f"variable {variable} is {value!r}: {error}",
-                hint=f"{setting.name} wants {_KINDS.get(setting.convert, 'another value')}",
+                f"host {host}: {variable} is {value!r}, want {_KINDS.get(setting.convert, 'another value')}",
+                hint=f"correct {variable} of {host} in the inventory",
                 reason="variable_invalid",
             ) from error
     return None
 
 
-_KINDS = {int: "a whole number", float: "a number", _flag: "yes or no"}
+_KINDS = {int: "a whole number", float: "a number", _flag: "yes or no", _port: "a port from 1 to 65535"}
 
 
 def _missing(host: str, variable: str, meaning: str) -> RequestError:

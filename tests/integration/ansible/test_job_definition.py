@@ -96,8 +96,8 @@ def test_state_folder_is_for_its_owner_only(control: Control, state_dir: Path) -
 
 
 BAD_TASKS: list[tuple[dict[str, Any], str, str]] = [
-    ({**DEFINITION, "source_host": "hv-z"}, "host_unknown", "hv-z"),
-    ({**DEFINITION, "target_proxies": ["mover-z"]}, "host_unknown", "mover-z"),
+    ({**DEFINITION, "source_host": "hv-z"}, "host_unknown", "option source_host: 'hv-z'"),
+    ({**DEFINITION, "target_proxies": ["mover-z"]}, "host_unknown", "option target_proxies: 'mover-z'"),
     ({**DEFINITION, "block_size": "3MiB"}, "block_size_invalid", "3MiB"),
     ({**DEFINITION, "restore_points": 29}, "restore_points_invalid", "29"),
     ({**DEFINITION, "target_path": "Replicas"}, "target_path_invalid", "Replicas"),

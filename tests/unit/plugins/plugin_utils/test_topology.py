@@ -98,7 +98,7 @@ def refusal(inventory: dict[str, dict[str, Any]]) -> RequestError:
 def test_unknown_host_is_named() -> None:
     error = refusal({"m": MANAGER, "hv_a": HOST})
     assert error.reason == "host_unknown"
-    assert "proxy_a1 is not in the inventory" in error.message
+    assert "host 'proxy_a1' is not in the inventory" in error.message
 
 
 def test_missing_manager_certificate_names_host_and_variable() -> None:
@@ -122,8 +122,16 @@ def test_way_round_verification_is_refused(variable: str) -> None:
     assert variable in error.message
 
 
-def test_port_that_is_no_number_names_the_variable_and_its_value() -> None:
-    error = refusal({"m": MANAGER, "hv_a": {**HOST, "ansible_port": "https"}, "proxy_a1": {}})
+def test_option_that_names_an_unknown_host_is_named_too() -> None:
+    with pytest.raises(RequestError) as caught:
+        Inventory({"m": MANAGER}).require("hv_z", option="target_host")
+    assert caught.value.message == "option target_host: 'hv_z' is not in the inventory"
+    assert caught.value.hint == "add it to the inventory, or correct target_host"
+
+
+@pytest.mark.parametrize("value", ["https", "0", 65536, "80.5"])
+def test_port_that_cannot_be_names_host_variable_and_value(value: Any) -> None:
+    error = refusal({"m": MANAGER, "hv_a": {**HOST, "ansible_port": value}, "proxy_a1": {}})
     assert error.reason == "variable_invalid"
-    assert "ansible_port is 'https'" in error.message
-    assert error.hint == "port wants a whole number"
+    assert error.message == f"host hv_a: ansible_port is {value!r}, want a port from 1 to 65535"
+    assert error.hint == "correct ansible_port of hv_a in the inventory"
