@@ -26,6 +26,7 @@ from ...transfers import Scope, Side, SourceOrder, TargetOrder, Ticket, Transfer
 from ...wire.failures import error_from_plain
 from .leaves import LeafUnclean
 from .movers import in_words_of_the_host
+from .stall import Stall
 from .work import Work
 
 UNKNOWN: frozenset[str] = frozenset({"transfer_unknown", "ticket_refused", "ticket_expired"})
@@ -70,6 +71,7 @@ class DiskTransfer:
         self._amount = Amount()
         self._next_at = self._started_at  # nothing is tried before
         self._is_open = False
+        self._stall = Stall(work.site.limits.stall_seconds)
         self._is_outage_told = False
         self._peer_errors = 0
         self.data_write_guid: UUID | None = None
@@ -167,6 +169,7 @@ class DiskTransfer:
                 # Each passes on what ended the other, and only the target runs out of room.
                 raise in_words_of_the_host(error_from_plain(status.error), self._order.target_chain[0])
         if source.state is not TransferState.DONE or target.state is not TransferState.DONE:
+            self._stall.check(source, target, now=self._seen_at)
             return False
         self.data_write_guid = target.leaf.data_write_guid if target.leaf is not None else None
         self._work.reporter.disk(self.disk_id, outcome=Outcome.DONE, amount=self._amount)
@@ -221,6 +224,7 @@ class DiskTransfer:
         self._parts_before = self.parts
         self._status = self._target_status = TransferStatus(TransferState.WAITING)
         self._open()
+        self._stall = Stall(self._work.site.limits.stall_seconds)
         self._is_open = True
 
     @staticmethod

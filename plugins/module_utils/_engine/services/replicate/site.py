@@ -24,6 +24,7 @@ class Limits:
     settle_seconds: float = 900.0  # how long checkpoints and merges may take to settle
     reconnect_seconds: float = 15.0
     reconnect_limit_seconds: float = 1800.0
+    stall_seconds: float = 2700.0  # how long a transfer may stand still; movers that lost each other give up before
     checkpoint_seconds: float = 86400.0  # after that anybody may remove the session's checkpoint
     ticket_seconds: float = 3600.0  # how long a source may take to come with its ticket
 
