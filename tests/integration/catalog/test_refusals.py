@@ -42,6 +42,38 @@ def test_file_that_is_no_database_is_an_error(tmp_path):
         open_catalog(sqlite_url(str(path)))
 
 
+def test_damaged_file_may_be_moved_away(tmp_path):
+    path = tmp_path / "catalog.sqlite"
+    path.write_bytes(b"junk" * 1000)
+    with pytest.raises(CatalogError, match="not a database") as caught:
+        open_for_reading(sqlite_url(str(path)))
+    assert caught.value.reason == "catalog_damaged"
+    assert caught.value.hint.startswith("move the file away")
+
+
+@pytest.mark.parametrize("opened", [open_catalog, open_for_reading])
+def test_folder_in_place_of_the_file_is_an_error_that_says_so(tmp_path, opened):
+    (tmp_path / "catalog.sqlite").mkdir()
+    with pytest.raises(CatalogError, match="unable to open") as caught:
+        opened(sqlite_url(str(tmp_path / "catalog.sqlite")))
+    assert "a file, not a folder" in caught.value.hint
+
+
+def write_more_than_fits(opened):
+    with opened.writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+        connection.exec_driver_sql("CREATE TABLE big (data BLOB)")
+        connection.exec_driver_sql("INSERT INTO big VALUES (zeroblob(1000000))")
+
+
+def test_full_volume_is_told(tmp_path):
+    opened = open_catalog(sqlite_url(str(tmp_path / "catalog.sqlite")))
+    with pytest.raises(CatalogError, match="full") as caught:
+        write_more_than_fits(opened)
+    opened.close()
+    assert "make room" in caught.value.hint
+
+
 def test_empty_file_is_an_empty_catalog_and_stays_as_it_is(tmp_path):
     path = tmp_path / "catalog.sqlite"
     path.touch()

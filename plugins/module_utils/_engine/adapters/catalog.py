@@ -20,6 +20,7 @@ from ..jobs import JobSpec
 from ..libraries import missing, need
 from ..reports import MachineReport, ReplicaEntry, SessionEntry, SessionReport
 from . import files
+from .catalog_refusals import refusal
 from .catalog_schema import COLUMNS, VERSION, require_current, schema_version, table, upgrade
 from .mounts import network_file_system
 
@@ -266,12 +267,7 @@ class SqlCatalog:
             yield
         except sqlalchemy.exc.SQLAlchemyError as error:
             cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            busy = "locked" in cause or "busy" in cause
-            raise CatalogError(
-                f"catalog {self._shown}: {cause}",
-                hint="another program holds it: try again" if busy else "check the database and the option catalog_url",
-                reason="catalog_busy" if busy else "catalog_failed",
-            ) from error
+            raise refusal(cause, shown=self._shown) from error
 
 
 def _parse(url: str) -> Any:
