@@ -60,10 +60,18 @@ class Decompressor(Protocol):
 
 
 def missing(distribution: str) -> LibraryMissing:
-    """Build the one error for a missing library: which, where, and the command that installs it."""
+    """Build the error for a missing library: which, where, and the command that installs it with others that miss.
+
+    The others are those that this module would have loaded; ``requirements.txt`` has them all.
+    """
+    guarded = {"blake3": _blake3, "google-crc32c": google_crc32c, "msgpack": msgpack}
+    guarded |= {"xxhash": xxhash, "zstandard": zstandard}
+    names = [distribution, *(name for name, library in guarded.items() if library is None and name != distribution)]
     return LibraryMissing(
         f"Python library {distribution} is not installed for {sys.executable} on {platform.node()}",
-        hint=f"{sys.executable} -m pip install {distribution}",
+        hint=f"{sys.executable} -m pip install {' '.join(names)}; requirements.txt of the collection has all that is "
+        "needed; where pip refuses an externally managed Python, make a virtual environment and name its Python in "
+        "ansible_python_interpreter",
         reason=distribution,
     )
 

@@ -145,7 +145,7 @@ def test_state_folder_that_cannot_be_made_is_named_with_the_cause(
     assert re.search("Not a directory|No such file or directory|File exists", result["msg"])
 
 
-def test_library_that_the_manager_lacks_is_named_with_the_command(
+def test_libraries_that_the_manager_lacks_are_named_with_the_command(
     site: ProcessSite, tmp_path: Path, state_dir: Path
 ) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
@@ -154,4 +154,6 @@ def test_library_that_the_manager_lacks_is_named_with_the_command(
     control = Control(tmp_path, write_inventory(site, tmp_path / "bare.yml", changes=changes))
     result = control.task(JOB_MODULE, state_dir=str(state_dir), **DEFINITION)
     assert (result["failure"]["code"], result["failure"]["reason"]) == ("library_missing", "SQLAlchemy")
-    assert result["failure"]["hint"] == f"{python} -m pip install SQLAlchemy"
+    others = "blake3 google-crc32c msgpack xxhash zstandard"
+    assert f"{python} -m pip install SQLAlchemy {others}; requirements.txt" in result["failure"]["hint"]
+    assert "virtual environment" in result["failure"]["hint"]

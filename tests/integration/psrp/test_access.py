@@ -191,7 +191,7 @@ except LibraryMissing as error:
     print(error.reason, error.hint)
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout == f"pypsrp {sys.executable} -m pip install pypsrp\n"
+    assert run.stdout.startswith(f"pypsrp {sys.executable} -m pip install pypsrp; ")
 
 
 def failure_of(host: PsrpHost) -> EngineError:
