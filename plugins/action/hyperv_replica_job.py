@@ -109,7 +109,8 @@ class ActionModule(EngineAction):
         if options["progress"] != "lines":
             return
         color = COLORS.get(event["kind"])
-        line = f"{options['name']}: {event['text']}"
+        prefix = f"{options['name']}: "  # a job is often called like its only machine
+        line = event["text"] if event["text"].startswith(prefix) else prefix + event["text"]
         display.display(line, color=C.config.get_config_value(color) if color else None)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ._engine.errors import EngineError
+from ._engine import errors
 
 
-def failure(error: EngineError) -> dict[str, t.Any]:
+def failure(error: errors.EngineError) -> dict[str, t.Any]:
     """Return the result of a failed task: a sentence for people, and ``failure`` for ``rescue``."""
     shown = error.as_dict()
     return {"msg": sentence(shown), "failure": shown}
@@ -19,5 +19,4 @@ def failure(error: EngineError) -> dict[str, t.Any]:
 
 def sentence(error: t.Mapping[str, t.Any]) -> str:
     """Say what is wrong and what to do about it; ``error`` has the form of ``EngineError.as_dict()``."""
-    message, hint = str(error["message"]), str(error["hint"])
-    return f"{message}. {hint[:1].upper()}{hint[1:]}" if hint else message
+    return errors.sentence(str(error["message"]), str(error["hint"]))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ._engine.errors import EngineError, RequestError, StateError
-from ._engine.jobs import JobSpec
+from ._engine.jobs import JobSpec, shown
 from ._spec import JOB
 
 
@@ -106,7 +106,7 @@ def _shown(job: JobSpec | None) -> dict[str, t.Any] | None:
 
 def _unknown(name: str) -> EngineError:
     return RequestError(
-        f"job {name} does not exist",
+        f"job {shown(name)} does not exist",
         hint="define it with vms, source_host, target_host and target_path, or correct name or catalog_url",
         reason="job_unknown",
     )

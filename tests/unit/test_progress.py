@@ -55,7 +55,8 @@ def test_time_left_needs_a_rate():
 def test_amount_in_words():
     amount = Amount(10 * GiB, 5 * GiB, 3 * GiB + 100 * MiB, 100 * MiB)
     assert describe_amount(amount, percent=50) == "50 % of 10.0 GiB, 3.1 GiB sent, 100.0 MiB/s, 00:51 left"
-    assert describe_amount(Amount(), percent=100) == "100 % of 0 B, 0 B sent"
+    assert describe_amount(Amount(), percent=0) == "0 % of 0 B, 0 B sent"
+    assert describe_amount(Amount(), percent=100) == "nothing to send"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "00:00"), (61, "01:01"), (3600, "1:00:00")])

@@ -36,6 +36,11 @@ class EngineError(Exception):
         }
 
 
+def sentence(message: str, hint: str) -> str:
+    """Say in one line for people what is wrong and what to do about it."""
+    return f"{message.rstrip('.')}. {hint[:1].upper()}{hint[1:]}" if hint else message
+
+
 class RequestError(EngineError):
     """The caller asked for something impossible."""
 

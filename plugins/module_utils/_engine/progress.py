@@ -174,6 +174,8 @@ def overall_percent(machines: Iterable[MachineStatus]) -> int:
 
 def describe_amount(amount: Amount, *, percent: int) -> str:
     """Say an amount in one line: ``45 % of 10.0 GiB, 3.1 GiB sent, 118.0 MiB/s, 00:31 left``."""
+    if not amount.total and percent == 100:
+        return "nothing to send"
     parts = [f"{percent} % of {readable(amount.total)}", f"{readable(amount.sent)} sent"]
     if amount.rate:
         parts.append(f"{readable(amount.rate)}/s")

@@ -195,3 +195,14 @@ def test_progress_is_shown_unless_it_is_not_wanted(progress: str, shown: int, mo
     Scripted({**DECLARED, "progress": progress}).go()
     assert len(lines) == shown
     assert all(line.startswith("web: ") for line in lines)
+
+
+def test_job_called_like_its_machine_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    show: Callable[..., None] = lambda line, color=None: lines.append(line)  # noqa: E731
+    monkeypatch.setattr("ansible.utils.display.Display.display", lambda self, line, **more: show(line))
+    action = Scripted(DECLARED)
+    event = {**END, "text": "web: copying"}
+    action.answers[STATUS] = [{"sessions": [{**ENDED, "events": [event]}]}]
+    action.go()
+    assert lines[-1] == "web: copying"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from ...errors import EngineError
+from ...errors import EngineError, sentence
 from ...model.scopes import Decision
 from ...ports import Journal
 from ...progress import Amount, DiskStatus, Event, EventKind, MachineStatus, Phase, describe_amount
@@ -69,8 +69,7 @@ class Reporter:
         """Tell why the task ends."""
         plain = error.as_dict()
         self._publish(replace(self.status, outcome=outcome, error=plain))
-        text = f"{error.message}. {error.hint}" if error.hint else error.message
-        self._say(EventKind.ERROR, text, error=plain)
+        self._say(EventKind.ERROR, sentence(error.message, error.hint), error=plain)
 
     def begin_disks(self, disks: Sequence[tuple[str, UUID, Decision]]) -> None:
         """Announce the disks of a transfer with what will be sent of each."""

@@ -75,6 +75,6 @@ def _summary(report: SessionReport) -> str:
     traffic = report.traffic
     seconds = report.ended_at - report.started_at
     return (
-        f"job {report.job} {report.outcome.value}: {done} of {len(report.machines)} machines, "
+        f"{report.outcome.value}: {done} of {len(report.machines)} machines, "
         f"{readable(traffic.read)} read, {readable(traffic.sent)} sent, {seconds:.1f} s"
     )
