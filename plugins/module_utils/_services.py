@@ -20,7 +20,7 @@ from ._engine.adapters.hypervisor import PsrpHypervisor
 from ._engine.adapters.psrp import HostConnectionSettings, PsrpHost
 from ._engine.adapters.state_folder import StateFolder
 from ._engine.adapters.system import SystemClock
-from ._engine.errors import CatalogError, RequestError
+from ._engine.errors import CatalogError, EngineError, RequestError
 from ._engine.jobs import JobSpec
 from ._engine.ports import Catalog
 from ._plan import JobPlan
@@ -64,20 +64,24 @@ def running_session(options: Options) -> str | None:
 def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:
     """Start a worker for the job and return its session, or the one that runs by now."""
     topology, secrets = _resolved(options)
-    return worker_process.start_worker(
-        [sys.executable, topology["engine"]],
-        {
-            "format": 1,
-            "session_id": str(uuid.uuid4()),
-            "state_dir": options["state_dir"],
-            "catalog_url": options["catalog_url"],
-            "job": job.as_dict(),
-            "manager": topology["manager"],
-            "hosts": topology["hosts"],
-            "movers": topology["movers"],
-            "secrets": secrets,
-        },
-    )
+    told = {
+        "format": 1,
+        "session_id": str(uuid.uuid4()),
+        "state_dir": options["state_dir"],
+        "catalog_url": options["catalog_url"],
+        "job": job.as_dict(),
+        "manager": topology["manager"],
+        "hosts": topology["hosts"],
+        "movers": topology["movers"],
+        "secrets": secrets,
+    }
+    try:
+        return worker_process.start_worker([sys.executable, topology["engine"]], told)
+    except EngineError as error:
+        # A file of the state folder says only its path; what the user can change is the option.
+        if not error.message.startswith(f"{options['state_dir']}/"):
+            raise
+        raise _unusable(error.message) from error
 
 
 def _resolved(options: Options) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
@@ -99,8 +103,12 @@ def _make_state_dir(path: str) -> None:
     try:
         Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(
-            f"option state_dir: {path} cannot be made: {error.strerror}",
-            hint="give a folder that this user may write to and that has room, or let role manager make it",
-            reason="state_dir_unusable",
-        ) from error
+        raise _unusable(f"{path} cannot be made: {error.strerror}") from error
+
+
+def _unusable(problem: str) -> RequestError:
+    return RequestError(
+        f"option state_dir: {problem}",
+        hint="give a folder that this user may write to and that has room, or let role manager make it",
+        reason="state_dir_unusable",
+    )

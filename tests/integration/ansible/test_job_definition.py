@@ -145,6 +145,13 @@ def test_state_folder_that_cannot_be_made_is_named_with_the_cause(
     assert re.search("Not a directory|No such file or directory|File exists", result["msg"])
 
 
+def test_file_of_the_state_folder_that_cannot_be_written_names_the_option(control: Control, state_dir: Path) -> None:
+    (state_dir / "jobs" / "web.json").mkdir(parents=True)
+    result = control.task(JOB_MODULE, state_dir=str(state_dir), state="started", **DEFINITION)
+    assert result["failure"]["reason"] == "state_dir_unusable"
+    assert f"option state_dir: {state_dir}/jobs/web.json: " in result["msg"]
+
+
 def test_libraries_that_the_manager_lacks_are_named_with_the_command(
     site: ProcessSite, tmp_path: Path, state_dir: Path
 ) -> None:
