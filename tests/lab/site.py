@@ -30,6 +30,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.mov
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.state_folder import StateFolder
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.system import (
     StoppableClock,
+    SystemClock,
     ThreadExecutor,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.check import check_chain
@@ -300,6 +301,7 @@ class SmallSite(LabSite):
             manager=f"{MANAGER}-{state}",
             manager_id=folder.manager_id(),
             clock=self.clock,
+            tidy_clock=SystemClock(),
             new_id=uuid.uuid4,
             new_secret=lambda: uuid.uuid4().bytes + uuid.uuid4().bytes,
             connect_host=self.connect_host,

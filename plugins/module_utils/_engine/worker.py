@@ -149,6 +149,7 @@ class Worker:
             manager=topology.manager.name,
             manager_id=folder.manager_id(),
             clock=self._clock,
+            tidy_clock=SystemClock(),
             new_id=uuid4,
             new_secret=lambda: secrets.token_bytes(32),
             connect_host=self._connect_host,

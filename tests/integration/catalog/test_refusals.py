@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import catalog
@@ -18,6 +24,21 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors impor
     LibraryMissing,
     RequestError,
 )
+
+
+@contextmanager
+def nobody_may_enter(folder: Path) -> Iterator[None]:
+    """Shut a folder, and be a user whom that stops."""
+    is_root = os.geteuid() == 0
+    folder.chmod(0)
+    if is_root:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o700)
 
 
 @pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "no url", "oracle://h/d"])
@@ -40,6 +61,15 @@ def test_file_that_is_no_database_is_an_error(tmp_path):
     path.write_text("this is no database, and it is longer than a header of one would be" * 10)
     with pytest.raises(CatalogError, match="not a database"):
         open_catalog(sqlite_url(str(path)))
+
+
+def test_catalog_that_may_not_be_seen_is_an_error_and_not_an_empty_one(tmp_path):
+    folder = tmp_path / "state"
+    folder.mkdir()
+    open_catalog(sqlite_url(str(folder / "catalog.sqlite"))).close()
+    with nobody_may_enter(folder), pytest.raises(RequestError) as caught:
+        open_for_reading(sqlite_url(str(folder / "catalog.sqlite")))
+    assert caught.value.reason == "file_denied"
 
 
 def test_damaged_file_may_be_moved_away(tmp_path):

@@ -184,8 +184,15 @@ def is_locked(path: str) -> bool:
 
 
 def exists(path: str) -> bool:
-    """Tell whether there is a file or folder; a link counts as what it points to."""
-    return os.path.exists(path)
+    """Tell whether there is a file or folder; a link counts as what it points to. Not being let near is an error."""
+    try:
+        with translated(path):
+            os.stat(path)
+    except RequestError as error:
+        if error.reason != "file_missing":
+            raise
+        return False
+    return True
 
 
 def remove_file(path: str) -> None:

@@ -80,10 +80,12 @@ class StateFolder:
         files.write_atomically(self.job(job), json.dumps({"session_id": str(session_id)}).encode())
 
     def newest_session(self, job: str) -> str | None:
-        """Return the id of the newest session of a job."""
+        """Return the id of the newest session of a job; None when there is none."""
+        if not files.exists(self.job(job)):
+            return None
         try:
             value = json.loads(files.read_small(self.job(job), limit=SMALL))
-        except (RequestError, FormatError, ValueError):
+        except (FormatError, ValueError):
             return None
         found = value.get("session_id") if isinstance(value, dict) else None
         return found if isinstance(found, str) else None

@@ -31,7 +31,19 @@ class EpochGuard:
             if epoch < seen:
                 raise fenced(replica_id, epoch=epoch, seen=seen)
             if epoch > seen:
-                files.write_atomically(self._path(replica_id), str(epoch).encode())
+                self._note(replica_id, epoch)
+
+    def _note(self, replica_id: UUID, epoch: int) -> None:
+        try:
+            files.write_atomically(self._path(replica_id), str(epoch).encode())
+        except StateError as error:
+            if error.reason != "volume_full":
+                raise
+            raise StateError(
+                f"the mover's state folder {self._folder} has no room left",
+                hint="free space on the mover's own volume, then run the job again",
+                reason="state_folder_full",
+            ) from error
 
     def _seen(self, replica_id: UUID) -> int:
         try:

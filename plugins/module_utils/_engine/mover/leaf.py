@@ -57,7 +57,7 @@ def inspect_chain(paths: Sequence[str]) -> LeafState:
     """
     if not paths:
         raise FormatError("a chain has one file at least", reason="chain_broken")
-    opened = [files.open_leaf(paths[0])]
+    opened = [_open_idle(paths[0])]
     try:
         opened += [files.open_for_reading(path) for path in paths[1:]]
         _raise_problems(check_chain(opened, after_crash=True), paths)
@@ -65,6 +65,16 @@ def inspect_chain(paths: Sequence[str]) -> LeafState:
     finally:
         for file in opened:
             file.close()
+
+
+def _open_idle(path: str) -> files.LocalFile:
+    """Open a leaf that nobody writes to; several may look at once, so a call that is repeated does not meet itself."""
+    try:
+        return files.open_shared(path)
+    except StateError as error:
+        if error.reason != "file_locked":
+            raise
+        raise StateError(error.message, hint=error.hint, reason="leaf_locked") from error
 
 
 def leaf_state(chain: Chain) -> LeafState:

@@ -52,6 +52,7 @@ class MachineTask:
         self._name = name
         self._reporter = Reporter(site.journal, name)
         self._work: Work | None = None
+        self._gives_up = False
 
     def run(self) -> MachineReport:
         """Do it all; the report says how it ended."""
@@ -94,6 +95,8 @@ class MachineTask:
         try:
             held.enter_context(self._site.locks.hold(f"vm-{machine.vm_id}"))
         except StateError as error:
+            if error.reason != "locked":
+                raise
             raise StateError(
                 f"machine {machine.name} is being replicated by another job of manager {self._site.manager}",
                 current="processing",
@@ -127,7 +130,7 @@ class MachineTask:
         source_movers.serving([HostPath(job.source_host, disk.path) for disk in config.disks])
         target_movers.serving([HostPath(job.target_host, record.target.folder).join("disk.vhdx")])
         # Waiting for the target does not renew the lease: it is in the record, which is on that very host.
-        patient_target = patient(target, self._patience(site.clock.sleep))
+        patient_target = patient(target, self._patience(self._sleep))
         store = RecordStore(patient_target, record, once=target)
 
         def require_room() -> None:
@@ -137,7 +140,7 @@ class MachineTask:
         watch = Watch(site.clock, store, require_space=require_room)
 
         def wait(seconds: float) -> None:
-            site.clock.sleep(seconds)
+            self._sleep(seconds)
             watch.look()
 
         self._work = Work(
@@ -157,12 +160,17 @@ class MachineTask:
 
     def _movers(self, stack: ExitStack, option: str) -> Movers:
         names = self._job.source_movers if option == "source_proxies" else self._job.target_movers
-        patience = self._patience(self._site.clock.sleep)
+        patience = self._patience(self._sleep)
         movers = Movers(
             names, connect=self._site.connect_mover, option=option, patience=patience, meet=self._meet_mover
         )
         stack.callback(movers.close)
         return movers
+
+    def _sleep(self, seconds: float) -> None:
+        """Let a host or mover have time; a cancellation ends that, but not while the task cleans up."""
+        clock = self._site.tidy_clock if self._gives_up else self._site.clock
+        clock.sleep(seconds)
 
     def _meet_mover(self, info: MoverInfo) -> None:
         warning = certificate_ends_soon(info, now=self._site.clock.now())
@@ -248,6 +256,7 @@ class MachineTask:
         """Leave nothing behind on the source and the replica to whoever comes next."""
         if not work.store.taken or (isinstance(error, StateError) and error.reason == "fenced"):
             return  # the replica was not taken, or is somebody else's now
+        self._gives_up = True
         work.watch.end()
         let_go(work)
         try:

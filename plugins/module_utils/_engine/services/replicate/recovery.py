@@ -76,15 +76,23 @@ def _finish(work: Work) -> bool:
 
 def _leaves_as_left(work: Work) -> bool:
     """Tell whether each leaf has the place and content that it had when its transfer ended."""
+    try:
+        return _are_as_left(work)
+    except FormatError:
+        return False
+    except HypervisorError as refusal:
+        if refusal.error_id != "Hvr.ChainBroken":
+            raise
+        return False
+
+
+def _are_as_left(work: Work) -> bool:
     places = {leaf.disk_id: leaf.path.lower() for leaf in work.target.leaves(work.replica_vm_id)}
     for written in work.pending.disks:
         disk = work.record.disk(written.disk_id)
         if disk is None or places.get(written.disk_id) != disk.leaf.lower():
             return False
-        try:
-            if inspect(work, disk).data_write_guid != written.data_write_guid:
-                return False
-        except FormatError:
+        if inspect(work, disk).data_write_guid != written.data_write_guid:
             return False
     return True
 

@@ -38,7 +38,8 @@ class Site:
 
     manager: str
     manager_id: UUID  # identifies the state folder, see ``record.Lease``
-    clock: Clock
+    clock: Clock  # its sleep ends with Cancelled when the session is
+    tidy_clock: Clock  # nothing stops it: for what has to be cleaned up after a cancellation
     new_id: Callable[[], UUID]
     new_secret: Callable[[], bytes]  # 32 random bytes
     connect_host: Callable[[str], Hypervisor]

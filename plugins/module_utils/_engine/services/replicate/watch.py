@@ -47,7 +47,8 @@ class Watch:
         if now >= self._renew_at:
             self._renew_at = now + self._renew()
         pending = self._store.record.pending
-        if pending is not None and pending.is_frozen and now >= self._look_at:
+        needs_room = pending is not None and pending.is_frozen and not pending.is_sent
+        if needs_room and now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             self._look_at_space()
 
@@ -55,6 +56,8 @@ class Watch:
         """Return the seconds until the next try."""
         try:
             self._store.renew(now=self._clock.now())
+        except HypervisorError:
+            return AGAIN_SECONDS  # it lasts five times as long; to be fenced or without room is a StateError
         except TransportError as error:
             if not error.retryable:
                 raise
