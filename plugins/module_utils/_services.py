@@ -10,8 +10,8 @@ import sys
 import time
 import typing as t
 import uuid
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from ._engine.adapters import worker_process
@@ -58,7 +58,8 @@ def apply(options: Options, plan: JobPlan) -> None:
 
 def running_session(options: Options) -> str | None:
     """Return the id of the session of a job that runs now."""
-    return worker_process.running_session(options["state_dir"], options["name"])
+    with _naming_state_dir(options):
+        return worker_process.running_session(options["state_dir"], options["name"])
 
 
 def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:
@@ -75,13 +76,8 @@ def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:
         "movers": topology["movers"],
         "secrets": secrets,
     }
-    try:
+    with _naming_state_dir(options):
         return worker_process.start_worker([sys.executable, topology["engine"]], told)
-    except EngineError as error:
-        # A file of the state folder says only its path; what the user can change is the option.
-        if not error.message.startswith(f"{options['state_dir']}/"):
-            raise
-        raise _unusable(error.message) from error
 
 
 def _resolved(options: Options) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
@@ -104,6 +100,17 @@ def _make_state_dir(path: str) -> None:
         Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(f"{path} cannot be made: {error.strerror}") from error
+
+
+@contextmanager
+def _naming_state_dir(options: Options) -> Iterator[None]:
+    """Name the option where a file of the state folder is refused: its path is nothing that the user chose."""
+    try:
+        yield
+    except EngineError as error:
+        if not error.message.startswith(f"{options['state_dir']}/"):
+            raise
+        raise _unusable(error.message) from error
 
 
 def _unusable(problem: str) -> RequestError:

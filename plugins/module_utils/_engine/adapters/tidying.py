@@ -68,7 +68,7 @@ def _tidy_sessions(folder: StateFolder, *, now: float) -> None:
         ]
         for session_id in gone:
             shutil.rmtree(folder.session(session_id), ignore_errors=True)
-        if job is not None and folder.newest_session(job) in gone:
+        if job is not None:
             _forget_job(folder, job, gone)
 
 
@@ -95,9 +95,10 @@ def _job_of(folder: StateFolder, session_id: str) -> str | None:
 def _forget_job(folder: StateFolder, job: str, gone: list[str]) -> None:
     """Forget the newest session of a job that has not run for long, unless it is starting now."""
     try:
-        with folder.hold(f"job-{job}"):
-            if folder.newest_session(job) in gone:
-                files.remove_file(folder.job(job))
+        if folder.newest_session(job) in gone:
+            with folder.hold(f"job-{job}"):
+                if folder.newest_session(job) in gone:
+                    files.remove_file(folder.job(job))
     except EngineError:
         pass
 
