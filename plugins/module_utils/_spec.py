@@ -49,6 +49,8 @@ JOB: Options = {
     "source_proxies": {"type": "list", "elements": "str", "default": []},
     "target_proxies": {"type": "list", "elements": "str", "default": []},
     "switches": {"type": "dict", "default": {}},
+    "on_touched": {"type": "str", "choices": ["compare", "fail"], "default": "compare"},
+    "rpo_seconds": {"type": "int"},
 }
 # What the action plugin does after the start; the module itself never waits.
 FOLLOW: Options = {

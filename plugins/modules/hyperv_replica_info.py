@@ -88,6 +88,8 @@ jobs:
       source_proxies: []
       target_proxies: []
       switches: {}
+      on_touched: compare
+      rpo_seconds: 3600
       enabled: true
 sessions:
   description:

@@ -125,6 +125,19 @@ options:
         is none, it is left unconnected, with a warning.
     type: dict
     default: {}
+  on_touched:
+    description:
+      - What to do when somebody started, edited or checkpointed a replica since the last session.
+      - V(compare) brings it back to its source, by comparing the disks and sending what differs. Restore points stay.
+      - V(fail) refuses, and leaves the replica as it is.
+    type: str
+    choices: [compare, fail]
+    default: compare
+  rpo_seconds:
+    description:
+      - How old the newest restore point of a machine may get, in seconds.
+      - Nothing is started by it; M(opendr.hyperv.hyperv_replica_info) tells which replicas keep to it.
+    type: int
   wait:
     description: Whether a started session is followed to its end. Without it the task ends when the session has begun.
     type: bool
@@ -229,6 +242,8 @@ job:
     target_proxies: []
     switches:
       Production: DR-Production
+    on_touched: compare
+    rpo_seconds: 3600
     enabled: true
 session:
   description: The session that was started or attached to, with its report once it has ended. Sizes are in bytes.

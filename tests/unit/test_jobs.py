@@ -13,6 +13,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.jobs import 
     Compression,
     ConsistencyPolicy,
     JobSpec,
+    OnTouched,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 
@@ -34,12 +35,15 @@ def test_defaults_are_those_of_the_documentation():
     assert (spec.suffix, spec.restore_points, spec.block_size) == ("_replica", 7, MiB)
     assert spec.compression is Compression.OPTIMAL
     assert spec.consistency is ConsistencyPolicy.APPLICATION_OR_CRASH
+    assert spec.on_touched is OnTouched.COMPARE
+    assert spec.rpo_seconds is None
     assert spec.enabled
     assert dict(spec.switches) == {}
 
 
 def test_plain_form_is_taken_back_and_none_counts_as_not_given():
-    spec = job(block_size="512KiB", compression="high", switches={"LAN": "DR"}, source_proxies=["p1"], suffix=None)
+    given = {"block_size": "512KiB", "compression": "high", "on_touched": "fail", "rpo_seconds": 900, "suffix": None}
+    spec = job(**given, switches={"LAN": "DR"}, source_proxies=["p1"])
     assert JobSpec.from_dict(spec.as_dict()) == spec
     assert spec.as_dict()["suffix"] == "_replica"
 
@@ -110,6 +114,10 @@ BAD = [
     ("source_proxies", "p1"),
     ("switches", ["LAN"]),
     ("switches", {"LAN": ""}),
+    ("on_touched", "overwrite"),
+    ("rpo_seconds", 0),
+    ("rpo_seconds", True),
+    ("rpo_seconds", 366 * 24 * 3600 + 1),
     ("enabled", "yes"),
     ("colour", "red"),
 ]

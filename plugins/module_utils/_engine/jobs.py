@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ntpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Final
@@ -18,6 +18,7 @@ from .units import KiB, MiB
 
 RESTORE_POINTS_MIN: Final = 1
 RESTORE_POINTS_MAX: Final = 28
+RPO_SECONDS_MAX: Final = 366 * 24 * 3600
 BLOCK_SIZES: Final = (256 * KiB, 512 * KiB, 1 * MiB, 2 * MiB, 4 * MiB)  # bytes: what a user may choose as unit
 NAME_LENGTH_MAX: Final = 100  # characters, of a job, a machine, a host
 SHOWN_MAX: Final = 120  # characters of a value in a message
@@ -52,6 +53,13 @@ class ConsistencyPolicy(Enum):
     APPLICATION_OR_CRASH = "application_or_crash"  # application, tried twice, then crash with a warning
 
 
+class OnTouched(Enum):
+    """What a session does to a replica that somebody else wrote to."""
+
+    COMPARE = "compare"  # bring it back to its source: what differs is sent
+    FAIL = "fail"  # refuse, and leave it as it is
+
+
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """One replication job; can only be built valid (``from_dict``)."""
@@ -69,6 +77,8 @@ class JobSpec:
     source_proxies: tuple[str, ...] = ()  # empty: the mover on the source host
     target_proxies: tuple[str, ...] = ()
     switches: Mapping[str, str] = field(default_factory=dict)  # source switch -> target switch
+    on_touched: OnTouched = OnTouched.COMPARE
+    rpo_seconds: int | None = None  # age allowed of the newest restore point; None: nobody asks
     enabled: bool = True
 
     @classmethod
@@ -205,18 +215,20 @@ def _block_size(option: str, value: object) -> int:
     return size
 
 
-def _compression(option: str, value: object) -> Compression:
-    try:
-        return Compression(value)
-    except ValueError:
-        raise invalid(option, value, hint=f"one of {', '.join(item.value for item in Compression)}") from None
+def _word_of(choices: type[Enum]) -> Callable[[str, object], Enum]:
+    def check(option: str, value: object) -> Enum:
+        try:
+            return choices(value)
+        except ValueError:
+            raise invalid(option, value, hint=f"one of {', '.join(item.value for item in choices)}") from None
+
+    return check
 
 
-def _consistency(option: str, value: object) -> ConsistencyPolicy:
-    try:
-        return ConsistencyPolicy(value)
-    except ValueError:
-        raise invalid(option, value, hint=f"one of {', '.join(item.value for item in ConsistencyPolicy)}") from None
+def _rpo_seconds(option: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= RPO_SECONDS_MAX:
+        return value
+    raise invalid(option, value, hint=f"a number of seconds from 1 to {RPO_SECONDS_MAX}")
 
 
 def _switches(option: str, value: object) -> dict[str, str]:
@@ -240,10 +252,12 @@ _CHECKS: Final = {
     "suffix": _suffix,
     "restore_points": _restore_points,
     "block_size": _block_size,
-    "compression": _compression,
-    "consistency": _consistency,
+    "compression": _word_of(Compression),
+    "consistency": _word_of(ConsistencyPolicy),
     "source_proxies": _names,
     "target_proxies": _names,
     "switches": _switches,
+    "on_touched": _word_of(OnTouched),
+    "rpo_seconds": _rpo_seconds,
     "enabled": _flag,
 }

@@ -32,6 +32,8 @@ DEFAULTS: dict[str, Any] = {
     "source_proxies": [],
     "target_proxies": [],
     "switches": {},
+    "on_touched": "compare",
+    "rpo_seconds": None,
     "enabled": True,
 }
 

@@ -36,6 +36,12 @@ def test_second_session_sends_changes_only(site):
     site.prove(points=2)
 
 
+def test_record_has_the_age_that_the_job_allows_of_the_newest_point(site):
+    for allowed in (3600, None):
+        site.run(site.job(rpo_seconds=allowed))
+        assert site.record().rpo_seconds == allowed
+
+
 def test_retention_merges_the_oldest_points(site):
     job = site.job(restore_points=2)
     removed = []

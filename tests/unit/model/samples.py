@@ -92,6 +92,7 @@ def record(points: int = 2) -> ReplicaRecord:
         epoch=5,
         replica_id=REPLICA,
         job="web",
+        rpo_seconds=3600,
         state=ReplicaState.READY,
         source=Source("hv-a", VM, "web", ("web", "old")),
         target=Target("hv-b", "D:\\R\\web_replica", "web_replica", REPLICA_VM),

@@ -192,6 +192,7 @@ class ReplicaRecord:
     epoch: int
     replica_id: UUID
     job: str
+    rpo_seconds: int | None  # of that job
     state: ReplicaState
     source: Source
     target: Target

@@ -192,8 +192,7 @@ class MachineTask:
                 )
         return new_record(
             machine,
-            job=job.name,
-            source_host=job.source_host,
+            job=job,
             replica_name=name,
             parent=HostPath(job.target_host, job.target_path),
             others=records,
@@ -229,7 +228,9 @@ class MachineTask:
             known_as=tuple(names)[-KNOWN_NAMES_MAX:],
         )
         target = replace(record.target, host=self._job.target_host, name=f"{machine.name}{self._job.suffix}")
-        work.store.record = replace(record, job=self._job.name, source=source, target=target)
+        work.store.record = replace(
+            record, job=self._job.name, rpo_seconds=self._job.rpo_seconds, source=source, target=target
+        )
         lease = new_lease(manager=site.manager, manager_id=site.manager_id, session_id=self._session_id, now=now)
         work.store.take(lease, now=now)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from ...errors import FormatError, StateError
+from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
 from ...model.lease import LEASE_SECONDS, RENEW_SECONDS, busy, renew_lease, take_lease
 from ...model.naming import safe_stem, unused
@@ -66,8 +67,7 @@ def find_records(host: Hypervisor, folder: str) -> FoundRecords:
 def new_record(
     machine: VirtualMachine,
     *,
-    job: str,
-    source_host: str,
+    job: JobSpec,
     replica_name: str,
     parent: HostPath,
     others: FoundRecords,
@@ -81,9 +81,10 @@ def new_record(
         format=FORMAT,
         epoch=0,
         replica_id=replica_id,
-        job=job,
+        job=job.name,
+        rpo_seconds=job.rpo_seconds,
         state=ReplicaState.NEW,
-        source=Source(source_host, machine.vm_id, machine.name, ()),
+        source=Source(job.source_host, machine.vm_id, machine.name, ()),
         target=Target(parent.host, folder.path, replica_name, None),
         lease=None,
         disks=(),
