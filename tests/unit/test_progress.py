@@ -72,4 +72,4 @@ def test_status_has_the_documented_members():
     status: Any = MachineStatus("vm", Outcome.RUNNING, disks=(disk(MiB, 2 * MiB),)).as_dict()
     amounts = {"percent", "bytes_total", "bytes_processed", "bytes_sent", "rate", "eta_seconds"}
     assert set(status) == amounts | {"name", "vm_id", "replica", "state", "phase", "disks", "error"}
-    assert set(status["disks"][0]) == amounts | {"slot", "disk_id", "scope", "reason", "state"}
+    assert set(status["disks"][0]) == amounts | {"slot", "disk_id", "scope", "reason", "state", "waiting"}

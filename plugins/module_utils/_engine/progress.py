@@ -79,6 +79,7 @@ class DiskStatus:
     reason: str
     outcome: Outcome = Outcome.WAITING
     amount: Amount = Amount()
+    waiting: str = ""  # what the transfer waits for, and since when; empty while it goes on
 
     @property
     def percent(self) -> int:
@@ -92,6 +93,7 @@ class DiskStatus:
             "reason": self.reason,
             "state": self.outcome.value,
             **self.amount.as_dict(percent=self.percent),
+            "waiting": self.waiting or None,
         }
 
 

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import PeerError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.frames import (
+    CHECKED,
     LIMITS,
     MAGIC,
+    NUMBERS,
     START,
     START_SIZE,
     VERSION,
@@ -29,7 +33,13 @@ FRAMES = [
     Frame(Kind.EXTENTS, b"", b"\0" * 32),
     Frame(Kind.END),
 ]
-STREAM = b"".join(frame.start() + bytes(frame.payload) for frame in FRAMES)
+
+
+def stream_of(frames: list[Frame], *, first: int = 0) -> bytes:
+    return b"".join(frame.start(first + at) + bytes(frame.payload) for at, frame in enumerate(frames))
+
+
+STREAM = stream_of(FRAMES)
 
 
 def read(stream: bytes, steps: list[int], reader: FrameReader | None = None) -> list[Frame]:
@@ -52,7 +62,7 @@ def read(stream: bytes, steps: list[int], reader: FrameReader | None = None) -> 
 
 
 def test_start_has_the_documented_size():
-    assert START.size == START_SIZE == 16
+    assert START.size == START_SIZE == CHECKED + 4 == 24
 
 
 def test_a_stream_is_cut_into_its_frames():
@@ -84,7 +94,8 @@ def test_payloads_go_into_the_memory_that_was_lent():
 def start(
     *, magic: bytes = MAGIC, version: int = VERSION, kind: int = Kind.UNIT.value, header: int = 0, payload: int = 0
 ) -> bytes:
-    return START.pack(magic, version, kind, header, payload)
+    data = START.pack(magic, version, kind, 0, header, payload, 0, 0)[:CHECKED]
+    return data + crc32(data).to_bytes(4, "little")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +119,7 @@ def test_what_is_no_frame_is_refused_before_memory_is_taken(data, reason):
 @pytest.mark.parametrize("kind", list(Kind))
 def test_each_kind_may_be_as_long_as_its_limit(kind):
     limit = LIMITS[kind]
-    assert parse_start(start(kind=kind.value, header=limit.header, payload=limit.payload)) == (kind, *limit)
+    assert parse_start(start(kind=kind.value, header=limit.header, payload=limit.payload)) == (kind, 0, *limit, 0)
 
 
 @given(st.binary(max_size=600))
@@ -117,16 +128,33 @@ def test_any_bytes_give_frames_or_a_peer_error(junk):
         frames = read(junk, [])
     except PeerError:
         return
-    assert b"".join(f.start() + bytes(f.payload) for f in frames) == junk[: sum(f.size for f in frames)]
+    assert stream_of(frames) == junk[: sum(f.size for f in frames)]
 
 
-@given(st.integers(0, START_SIZE * 8 - 1))
-def test_a_flipped_bit_in_a_start_never_gives_a_longer_frame_than_allowed(bit):
-    data = bytearray(FRAMES[2].start()[:START_SIZE])
-    data[bit // 8] ^= 1 << bit % 8
-    try:
-        kind, header_length, payload_length = parse_start(bytes(data))
-    except PeerError:
-        return
-    assert header_length <= LIMITS[kind].header
-    assert payload_length <= LIMITS[kind].payload
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame.kind.name)
+def test_a_flipped_bit_is_found_wherever_a_unit_has_no_checksum_of_its_own(frame):
+    whole = stream_of([frame])
+    checked = len(whole) if frame.kind is not Kind.UNIT else START_SIZE + len(frame.header)
+    for bit in range(checked * 8):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(PeerError):
+            read(bytes(data), [])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [FRAMES[:1] + FRAMES[2:], FRAMES[:2] + FRAMES[1:], [FRAMES[1], FRAMES[0]]],
+    ids=["lost", "twice", "swapped"],
+)
+def test_frames_that_do_not_follow_each_other_are_refused(frames):
+    numbers = [FRAMES.index(frame) for frame in frames]
+    stream = b"".join(frame.start(number) + bytes(frame.payload) for number, frame in zip(numbers, frames, strict=True))
+    with pytest.raises(PeerError) as caught:
+        read(stream, [])
+    assert caught.value.reason == "frame_lost"
+
+
+def test_numbers_begin_again_after_the_last():
+    count = NUMBERS + 3
+    assert len(read(stream_of([FRAMES[1]] * count), [])) == count

@@ -29,6 +29,8 @@ class Connection:
         self._conversation = Conversation(ear)
         self._heartbeat_seconds = patience.heartbeat
         self._sent_at = time.monotonic()
+        self._sent_count = 0
+        self._sending = threading.Lock()  # frames go out in the order of their numbers
         self._ended = threading.Event()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
@@ -38,7 +40,9 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Send a frame. Raises TransportError when the peer is gone."""
-        self._channel.send(frame.start(), frame.payload)
+        with self._sending:
+            self._channel.send(frame.start(self._sent_count), frame.payload)
+            self._sent_count += 1
         self._sent_at = time.monotonic()
 
     def receive(self) -> Frame:
@@ -50,7 +54,7 @@ class Connection:
 
     def use_memory(self, allocate: Allocate) -> None:
         """Take the memory of payloads from somewhere else, from the next frame on."""
-        self._reader = FrameReader(allocate)
+        self._reader.allocate = allocate
 
     def drain(self, seconds: float) -> None:
         """Throw away what comes, until the peer hangs up or the time is over."""

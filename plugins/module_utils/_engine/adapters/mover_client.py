@@ -42,8 +42,8 @@ R = TypeVar("R")
 class MoverClient:
     """Fulfils ``ports.Mover``. Any thread may call it; calls of one client follow each other.
 
-    Every call may be repeated (``mover/functions.py``), so one that finds its connection lost is sent once more over a
-    new one.
+    A call that finds its connection lost fails; the next one makes a new one. Every call may be made again
+    (``mover/functions.py``): whether it is, the service decides.
     """
 
     def __init__(
@@ -101,14 +101,7 @@ class MoverClient:
 
     def _call(self, call: Call, wanted: type[R]) -> R:
         with self._lock:
-            fresh = self._connection is None
-            try:
-                result = self._exchange(call)
-            except TransportError:
-                self._drop()
-                if fresh:
-                    raise
-                result = self._exchange(call)
+            result = self._exchange(call)
         if not isinstance(result, wanted):
             raise PeerError(f"mover {self._name} answered with {type(result).__name__}", reason="message_invalid")
         return result
@@ -121,7 +114,7 @@ class MoverClient:
                     connection.send(frame)
             connection.send(request_frame(call))
             answer = connection.receive()
-        except PeerError:
+        except (PeerError, TransportError):
             self._drop()
             raise
         if answer.kind is Kind.ERROR:

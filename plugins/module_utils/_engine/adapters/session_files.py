@@ -155,5 +155,6 @@ def note(text: str) -> None:
 
 def _where(machine: MachineStatus) -> str:
     if machine.phase is Phase.TRANSFER:
-        return f"transfer, {describe_amount(machine.amount, percent=machine.percent)}"
+        waiting = dict.fromkeys(disk.waiting for disk in machine.disks if disk.waiting)
+        return ", ".join(["transfer", describe_amount(machine.amount, percent=machine.percent), *waiting])
     return machine.phase.value.replace("_", " ") if machine.phase is not None else "starting"

@@ -149,7 +149,7 @@ class Channel:
         self._closed = False
         try:
             self._prepare_socket()
-            with _translated(self._names):
+            with _translated(self._names, in_handshake=True):
                 self._shake_hands()
             self._deadline = float("inf")
             self.peer = _peer_of(self._tls.getpeercert())
@@ -249,7 +249,7 @@ class Channel:
             except TimeoutError:
                 self._check_silence()
         if not count:
-            raise TransportError("the peer closed the connection", reason="connection_closed")
+            raise _closed(self._names)
         self._heard_at = time.monotonic()
         self._check_silence()
         with self._tls_lock:
@@ -257,12 +257,12 @@ class Channel:
 
     def _check_silence(self) -> None:
         if time.monotonic() > self._deadline:
-            raise TransportError("the peer took too long", reason="peer_silent")
+            raise TransportError(f"{self._names.peer} took too long", reason="peer_silent")
         if self._closed:
             raise TransportError("the connection was closed on this side", reason="connection_closed")
         silent = time.monotonic() - self._heard_at
         if silent > self._silence_max:
-            raise TransportError(f"the peer has been silent for {silent:.0f} seconds", reason="peer_silent")
+            raise TransportError(f"{self._names.peer} has been silent for {silent:.0f} seconds", reason="peer_silent")
 
     def _say_goodbye(self) -> None:
         """Close after a failed handshake so that the peer can read why: the alert is not lost to a reset."""
@@ -290,11 +290,8 @@ def connect(address: tuple[str, int], files: TlsFiles, *, expected: Peer, patien
         connected = socket.create_connection(address, timeout=patience.connect)
     except OSError as error:
         raise TransportError(f"{where} cannot be reached: {error}", reason="unreachable") from error
-    try:
-        names = Names(where, files.certificate)
-        channel = Channel(connected, context, server=False, patience=patience, names=names)
-    except TransportError as error:
-        raise TransportError(f"{where}: {error}", hint=error.hint, reason=error.reason) from error
+    names = Names(where, files.certificate)
+    channel = Channel(connected, context, server=False, patience=patience, names=names)
     if channel.peer != expected:
         channel.close()
         raise RequestError(
@@ -314,7 +311,7 @@ def own_certificate(files: TlsFiles) -> tuple[Peer, float]:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context(files).wrap_bio(to_client, to_server)
     server = server_context(files).wrap_bio(to_server, to_client, server_side=True)
-    with _translated(Names()):
+    with _translated(Names(), in_handshake=True):
         try:
             for side in (client, server, client, server):
                 try:
@@ -341,20 +338,27 @@ def _peer_of(certificate: object) -> Peer:
 
 
 @contextmanager
-def _translated(names: Names) -> Iterator[None]:
+def _translated(names: Names, *, in_handshake: bool = False) -> Iterator[None]:
     try:
         yield
     except (ssl.SSLZeroReturnError, ssl.SSLEOFError) as error:
-        raise TransportError("the peer closed the connection", reason="connection_closed") from error
+        raise _closed(names) from error
     except ssl.SSLCertVerificationError as error:
         raise _certificate_error(f"the certificate of {names.peer} is refused", said=error.verify_message) from error
     except ssl.SSLError as error:
         if "CERTIFICATE" in (error.reason or "") or "UNKNOWN_CA" in (error.reason or ""):
             said = (error.reason or "").rpartition("ALERT_")[2].replace("_", " ").lower()
             raise _certificate_error(f"{names.peer} refuses our certificate {names.own}".rstrip(), said=said) from error
-        raise PeerError(f"TLS failed: {error.reason or error}", reason="tls_failed") from error
+        said = f"TLS with {names.peer} failed: {error.reason or error}"
+        if in_handshake:
+            raise PeerError(said, reason="tls_failed") from error
+        raise TransportError(said, reason="connection_damaged") from error  # by the network: another one may be sound
     except OSError as error:
-        raise TransportError(f"connection lost: {error}", reason="connection_lost") from error
+        raise TransportError(f"connection to {names.peer} lost: {error}", reason="connection_lost") from error
+
+
+def _closed(names: Names) -> TransportError:
+    return TransportError(f"{names.peer} closed the connection", reason="connection_closed")
 
 
 def _certificate_error(text: str, *, said: str) -> RequestError:

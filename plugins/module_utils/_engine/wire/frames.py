@@ -4,8 +4,9 @@
 # PRIVATE to the collection: no part of the engine is a public interface.
 """Frames of the mover protocol: bytes in, frames out. Source: docs/design/mover_protocol.md, "Frames".
 
-A frame is a fixed start of 16 bytes, a header and a payload of raw bytes. Both lengths are bounded for each kind of
-frame, and checked before memory is taken for them.
+A frame is a fixed start of 24 bytes, a header and a payload of raw bytes. Both lengths are bounded for each kind of
+frame, and checked before memory is taken for them. TLS keeps the network from changing anything; number and checks find
+a peer, or a middle box that ends TLS, which loses, repeats, reorders or damages frames.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from dataclasses import dataclass
 from enum import Enum
 from struct import Struct
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from ..errors import PeerError
 from ..units import PIECE, UNIT_MAX, KiB
 
-START: Final = Struct("<4sBB2xII")  # magic, version, kind, two reserved bytes, header length, payload length
-START_SIZE: Final = 16  # bytes
+START: Final = Struct("<4sBBHIIII")  # magic, version, kind, number, two lengths, check of the content, of the above
+START_SIZE: Final = 24  # bytes
+CHECKED: Final = 20  # bytes of the start that its own check covers
+NUMBERS: Final = 1 << 16  # the frames of each direction are counted up to here, and again from 0
 MAGIC: Final = b"ODRm"
 VERSION: Final = 1
 PAYLOAD_MAX: Final = UNIT_MAX + PIECE  # bytes: a unit that compression made longer
@@ -82,14 +86,37 @@ class Frame:
     header: bytes = b""
     payload: bytes | memoryview = b""
 
-    def start(self) -> bytes:
-        """Encode everything but the payload: the fixed start and the header."""
-        return START.pack(MAGIC, VERSION, self.kind.value, len(self.header), len(self.payload)) + self.header
+    def start(self, number: int = 0) -> bytes:
+        """Encode everything but the payload: the fixed start and the header of the frame with a number."""
+        lengths = len(self.header), len(self.payload)
+        start = START.pack(MAGIC, VERSION, self.kind.value, number % NUMBERS, *lengths, self._check(), 0)[:CHECKED]
+        return start + crc32(start).to_bytes(4, "little") + self.header
 
     @property
     def size(self) -> int:
         """Bytes on the wire."""
         return START_SIZE + len(self.header) + len(self.payload)
+
+    def _check(self) -> int:
+        """Return the check of header and payload; the payload of a unit has a checksum of its own."""
+        check = crc32(self.header)
+        return check if self.kind is Kind.UNIT else crc32(self.payload, check)
+
+    def require_check(self, found: int) -> Frame:
+        """Return the frame when its check is the one that came with it. Raises PeerError."""
+        if self._check() != found:
+            raise PeerError(f"{self.kind.name} frame is damaged", reason="frame_damaged")
+        return self
+
+
+class Start(NamedTuple):
+    """The fixed start of a frame, verified."""
+
+    kind: Kind
+    number: int
+    header_length: int
+    payload_length: int
+    check: int
 
 
 def new_memory(length: int) -> memoryview:
@@ -105,12 +132,10 @@ class FrameReader:
     """
 
     def __init__(self, allocate: Allocate = new_memory) -> None:
-        self._allocate = allocate
-        self._kind: Kind | None = None  # None: in the fixed start
-        self._header = b""
-        self._limit = Limit(0, 0)
-        self._payload_length = 0
-        self._in_payload = False
+        self.allocate = allocate
+        self._number = 0  # of the next frame
+        self._start: Start | None = None  # None: in the fixed start
+        self._header: bytes | None = None  # None: not all of it came yet
         self._room = new_memory(START_SIZE)
         self._filled = 0
 
@@ -122,47 +147,55 @@ class FrameReader:
         """Note that ``count`` bytes were put into ``room``; return a frame when it is whole.
 
         Raises:
-            PeerError: what came is no frame of this protocol, or a longer one than its kind may be.
+            PeerError: what came is no frame of this protocol, a longer one than its kind may be, a damaged one
+                (``frame_damaged``), or not the one that follows (``frame_lost``).
         """
         self._filled += count
         while self._filled == len(self._room):
             part, self._filled = self._room, 0
-            if self._kind is None:
+            if self._start is None:
                 self._begin(part)
-            elif not self._in_payload:
+            elif self._header is None:
                 self._header = bytes(part)
-                self._in_payload = True
-                self._room = self._allocate(self._payload_length) if self._payload_length else new_memory(0)
+                length = self._start.payload_length
+                self._room = self.allocate(length) if length else new_memory(0)
             else:
-                return self._finish(self._kind, part)
+                return self._finish(self._start, Frame(self._start.kind, self._header, part))
         return None
 
     def _begin(self, data: memoryview) -> None:
-        self._kind, header_length, self._payload_length = parse_start(data)
-        self._room = new_memory(header_length)
+        self._start = start = parse_start(data)
+        if start.number != self._number % NUMBERS:
+            raise PeerError(
+                f"{start.kind.name} frame has number {start.number}, {self._number % NUMBERS} was to come",
+                reason="frame_lost",
+            )
+        self._room = new_memory(start.header_length)
 
-    def _finish(self, kind: Kind, payload: memoryview) -> Frame:
-        frame = Frame(kind, self._header, payload)
-        self._kind, self._header, self._in_payload = None, b"", False
+    def _finish(self, start: Start, frame: Frame) -> Frame:
+        self._number += 1
+        self._start, self._header = None, None
         self._room = new_memory(START_SIZE)
-        return frame
+        return frame.require_check(start.check)
 
 
-def parse_start(data: bytes | memoryview) -> tuple[Kind, int, int]:
-    """Decode the fixed start: kind, header length, payload length. Raises PeerError."""
-    magic, version, number, header_length, payload_length = START.unpack(data)
+def parse_start(data: bytes | memoryview) -> Start:
+    """Decode the fixed start of a frame. Raises PeerError."""
+    magic, version, kind_number, number, header_length, payload_length, check, own_check = START.unpack(data)
     if magic != MAGIC:
         raise PeerError(f"no frame of the mover protocol: it begins with {bytes(magic)!r}", reason="not_a_frame")
     if version != VERSION:
         raise PeerError(f"mover protocol version {version}, this side speaks {VERSION}", reason="version_unknown")
+    if crc32(data[:CHECKED]) != own_check:
+        raise PeerError("the start of a frame is damaged", reason="frame_damaged")
     try:
-        kind = Kind(number)
+        kind = Kind(kind_number)
     except ValueError:
-        raise PeerError(f"frame of unknown kind {number}", reason="kind_unknown") from None
+        raise PeerError(f"frame of unknown kind {kind_number}", reason="kind_unknown") from None
     limit = LIMITS[kind]
     if header_length > limit.header or payload_length > limit.payload:
         raise PeerError(
             f"{kind.name} frame of {header_length} + {payload_length} bytes, at most {limit.header} + {limit.payload}",
             reason="frame_too_long",
         )
-    return kind, header_length, payload_length
+    return Start(kind, number, header_length, payload_length, check)

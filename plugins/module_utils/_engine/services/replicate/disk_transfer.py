@@ -18,6 +18,7 @@ from ...errors import EngineError, FormatError, PeerError, StateError, Transport
 from ...extents import Extent
 from ...machines import HostPath, Slot
 from ...model.bottleneck import bottleneck, busy_by_part, together
+from ...model.naming import readable_time
 from ...model.scopes import Decision
 from ...ports import Mover
 from ...progress import Amount
@@ -73,6 +74,8 @@ class DiskTransfer:
         self._is_open = False
         self._stall = Stall(work.site.limits.stall_seconds)
         self._is_outage_told = False
+        self._asked = self._target  # the mover that was called last
+        self._waiting_since: float | None = None  # seconds since 1970; None: it goes on
         self._peer_errors = 0
         self.data_write_guid: UUID | None = None
 
@@ -114,6 +117,7 @@ class DiskTransfer:
         )
         self._ticket = ticket
         self._open_leaf(TargetOrder(ticket, order.target_chain, order.data_write_guid))
+        self._asked = self._source
         self._status = self._source.start_source(
             SourceOrder(
                 ticket=ticket,
@@ -127,6 +131,7 @@ class DiskTransfer:
         )
 
     def _open_leaf(self, target_order: TargetOrder) -> None:
+        self._asked = self._target
         try:
             self._target.open_target(target_order)
         except FormatError as error:
@@ -156,7 +161,9 @@ class DiskTransfer:
     def _statuses(self) -> tuple[TransferStatus, TransferStatus] | None:
         """Ask both movers; None when one cannot be reached now: they may well go on without their manager."""
         try:
+            self._asked = self._source
             source = self._source.status(self._known, side=Side.SOURCE)
+            self._asked = self._target
             return source, self._target.status(self._known, side=Side.TARGET)
         except TransportError as error:
             self._try_later(error)
@@ -184,6 +191,15 @@ class DiskTransfer:
         if not self._is_outage_told:
             self._is_outage_told = True
             self._work.reporter.warn(f"disk {self._order.slot}: {error.message}; trying again")
+        self._tell_waiting(self._asked)
+
+    def _tell_waiting(self, mover: Mover) -> None:
+        """Nothing moves until a mover is back: no rate, and no end in sight."""
+        if self._waiting_since is None:
+            self._waiting_since = self._work.site.clock.now()
+        waiting = f"waiting for mover {mover.name} since {readable_time(self._waiting_since)}"
+        self._amount = replace(self._amount, rate=0)
+        self._work.reporter.disk(self.disk_id, outcome=Outcome.RUNNING, amount=self._amount, waiting=waiting)
 
     @property
     def _known(self) -> Ticket:
@@ -204,6 +220,10 @@ class DiskTransfer:
             self._is_outage_told = False
         self._seen_at, self._status, self._target_status = now, status, target
         self._amount = Amount(status.total, status.processed, self._before.sent + status.sent, rate)
+        if status.state is TransferState.WAITING:  # the source mover has no connection to the target mover
+            self._tell_waiting(self._target)
+            return
+        self._waiting_since = None
         self._work.reporter.disk(self.disk_id, outcome=Outcome.RUNNING, amount=self._amount)
 
     def _may_retry(self, error: EngineError) -> bool:

@@ -79,10 +79,10 @@ class Reporter:
         )
         self._publish(replace(self.status, disks=statuses))
 
-    def disk(self, disk_id: UUID, *, outcome: Outcome, amount: Amount) -> None:
+    def disk(self, disk_id: UUID, *, outcome: Outcome, amount: Amount, waiting: str = "") -> None:
         """Note how far a disk is; each multiple of 5 % is told once."""
         changed = [
-            replace(disk, outcome=outcome, amount=amount) if disk.disk_id == disk_id else disk
+            replace(disk, outcome=outcome, amount=amount, waiting=waiting) if disk.disk_id == disk_id else disk
             for disk in self.status.disks
         ]
         self._publish(replace(self.status, disks=tuple(changed)))
