@@ -20,6 +20,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents impo
     grow,
     normalize,
     pack_pairs,
+    subtract,
     total,
     unpack_pairs,
 )
@@ -87,3 +88,11 @@ def test_coarsened_extents_are_few_and_cover_all():
     assert len(few) <= 10
     assert all(any(wide.offset <= one.offset and one.end <= wide.end for wide in few) for one in scattered)
     assert coarsen(scattered, count_max=len(scattered), size=size) == scattered
+
+
+@given(lists, lists)
+def test_subtract_leaves_what_is_in_no_hole(extents, holes):
+    extents, holes = normalize(extents, size=SIZE), normalize(holes, size=SIZE)
+    left = subtract(extents, holes)
+    assert is_normal(left)
+    assert covered(left) == covered(extents) - covered(holes)

@@ -54,6 +54,21 @@ def after(extents: Iterable[Extent], offset: int) -> list[Extent]:
     return [Extent(max(e.offset, offset), e.end - max(e.offset, offset)) for e in extents if e.end > offset]
 
 
+def subtract(extents: Iterable[Extent], holes: Iterable[Extent]) -> list[Extent]:
+    """Cut a normal list of holes out of a normal list; the result is normal."""
+    left: list[Extent] = []
+    remaining = list(extents)[::-1]
+    for hole in holes:
+        while remaining and remaining[-1].offset < hole.end:
+            extent = remaining.pop()
+            if extent.offset < hole.offset:
+                left.append(Extent(extent.offset, min(extent.end, hole.offset) - extent.offset))
+            if extent.end > hole.end:
+                start = max(extent.offset, hole.end)
+                remaining.append(Extent(start, extent.end - start))
+    return left + remaining[::-1]
+
+
 def total(extents: Iterable[Extent]) -> int:
     """Return the sum of the lengths, in bytes."""
     return sum(e.length for e in extents)

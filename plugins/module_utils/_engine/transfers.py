@@ -20,6 +20,7 @@ class Scope(Enum):
     ALLOCATED = "allocated"  # first copy: everything the chain stores, into a disk that reads as zeros
     CHANGED = "changed"  # the extents of the order
     COMPARE = "compare"  # the extents of the order, less the pieces whose digest the target has already
+    VERIFY = "verify"  # nothing: all but the extents of the order is compared, and what differs is told
 
 
 class Side(Enum):
@@ -72,19 +73,29 @@ class TargetOrder:
 
     ``data_write_guid`` is what the record says of the leaf: another one means that somebody touched it, and the
     mover refuses (StateError, reason ``leaf_touched``) unless the journal beside the leaf explains it. None: do not
-    ask (the session compares or overwrites everything).
+    ask (the session compares or overwrites everything). With ``read_only``, for ``Scope.VERIFY``, the chain is that of
+    a restore point: it is read side by side with others, and nothing is written, the journal neither.
     """
 
     ticket: Ticket
     chain: tuple[HostPath, ...]
     data_write_guid: UUID | None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Which part of the content is compared; equal seeds choose the same units of equal disks."""
+
+    percent: int  # of what the source stores, 1 to 100
+    seed: int  # below 2^32
 
 
 @dataclass(frozen=True, slots=True)
 class SourceOrder:
     """Read a frozen chain and send it to the target mover; ``chain`` is leaf first.
 
-    ``extents`` is normal; it is empty for ``Scope.ALLOCATED``.
+    ``extents`` is normal; it is empty for ``Scope.ALLOCATED``, and what is left out for ``Scope.VERIFY``.
     """
 
     ticket: Ticket
@@ -94,6 +105,7 @@ class SourceOrder:
     unit: int  # bytes
     compression: int | None  # zstd level, None: do not compress
     target_address: tuple[str, int]
+    sample: Sample | None = None  # of ``Scope.VERIFY``; None: everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +115,14 @@ class TransferStatus:
     state: TransferState
     total: int = 0  # what the order covers
     processed: int = 0  # of ``total``: read, skipped or found equal
-    durable_until: int = 0  # everything of the order below this offset is on the target's disk
+    durable_until: int = 0  # everything of the order below this offset is on the target's disk, or was compared
     read: int = 0
     zero: int = 0
     same: int = 0  # not sent, the target has it
     sent: int = 0  # bytes on the wire, frame headers included
     written: int = 0
+    bad_bytes: int = 0  # source, of ``Scope.VERIFY``: they differ at the target
+    bad: tuple[Extent, ...] = ()  # normal, and short: neighbours are joined, so it may cover more than ``bad_bytes``
     busy_seconds: dict[str, float] = field(default_factory=dict)  # per stage: read, compress, send, receive, write
     error: dict[str, object] | None = None  # EngineError.as_dict()
     leaf: LeafState | None = None  # target, when done

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import StateError
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.mover.journal import journal_path
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import journal_of
 
 from .sites import Site
 
@@ -42,7 +42,7 @@ def test_a_disk_of_another_replica_is_not_taken_over(site: Site) -> None:
 
 def test_a_disk_without_a_journal_is_not_taken_over(site: Site) -> None:
     site.create()
-    Path(journal_path(str(site.leaf))).unlink()
+    Path(journal_of(str(site.leaf))).unlink()
     assert reason_of(site.create) == "file_exists"
 
 

@@ -17,7 +17,6 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming
     safe_stem,
     unused,
 )
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.mover.journal import SUFFIX
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 NAME = CheckpointName(ONE, TWO, 1764078000.0)
@@ -49,8 +48,8 @@ def test_restore_point_and_marker_carry_their_ids():
     assert marker(ONE) == f"OpenDR replica {ONE}"
 
 
-def test_journal_is_where_movers_write_it():
-    assert journal_of("D:\\a.vhdx") == f"D:\\a.vhdx{SUFFIX}"
+def test_journal_lies_beside_its_image():
+    assert journal_of("D:\\a.vhdx") == "D:\\a.vhdx.opendr-journal"
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,8 @@ def test_a_heartbeat_changes_nothing(ear):
     for (who, state, kind), after in MOVES.items():
         if who is ear and kind is Kind.HEARTBEAT:
             assert after is state
+
+
+@pytest.mark.parametrize(("ear", "state"), sorted({move[:2] for move in MOVES}, key=str))
+def test_a_heartbeat_may_come_whenever_something_may(ear, state):
+    assert (ear, state, Kind.HEARTBEAT) in MOVES

@@ -20,6 +20,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import (
     LeafState,
     MoverInfo,
+    Sample,
     Scope,
     Side,
     SourceOrder,
@@ -48,12 +49,22 @@ CALLS = [
     control.Inspect((PATH, PATH)),
     control.OpenTarget(TargetOrder(TICKET, (PATH,), None)),
     control.OpenTarget(TargetOrder(TICKET, (PATH,), uuid.UUID(int=9))),
+    control.OpenTarget(TargetOrder(TICKET, (PATH,), None, read_only=True)),
     control.StartSource(ORDER),
+    control.StartSource(replace(ORDER, scope=Scope.VERIFY, sample=Sample(5, 77))),
     control.Status(TICKET, Side.SOURCE),
     control.Status(TICKET, Side.TARGET),
     control.CloseTransfer(TICKET),
 ]
-STATUS = TransferStatus(TransferState.FAILED, total=5, busy_seconds={"read": 0.5}, error={"code": "x"}, leaf=LEAF)
+STATUS = TransferStatus(
+    TransferState.FAILED,
+    total=5,
+    bad_bytes=512,
+    bad=(Extent(0, 512), Extent(4096, 512)),
+    busy_seconds={"read": 0.5},
+    error={"code": "x"},
+    leaf=LEAF,
+)
 RESULTS = [MoverInfo("m", "1", "Linux", ("a:b",), 1.0), LEAF, STATUS, control.Nothing()]
 
 

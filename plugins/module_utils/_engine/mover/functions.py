@@ -18,7 +18,7 @@ from ..adapters import files
 from ..adapters.connection import Connection
 from ..adapters.tls import Peer, connect, own_certificate
 from ..errors import Cancelled, RequestError, StateError
-from ..extents import grow
+from ..extents import grow, total
 from ..formats.vhdx.chain import Chain
 from ..formats.vhdx.create import create_image
 from ..machines import DiskGeometry, HostPath
@@ -38,14 +38,17 @@ from ..wire.control import (
 )
 from ..wire.conversation import Ear
 from . import journal as journals
+from .comparing import to_compare
 from .config import MoverConfig
 from .epochs import EpochGuard
 from .journal import Journal
 from .leaf import OpenLeaf, inspect_chain, leaf_state, open_chain
+from .point import PointDisk
 from .registry import Registry
+from .sending import Outgoing
 from .source import SourceTransfer
 from .target import TargetTransfer
-from .transfer import GRAIN, Plan
+from .transfer import GRAIN, Plan, Progress
 
 LEVELS = range(-50, 23)  # of zstd
 
@@ -110,10 +113,11 @@ class MoverFunctions:
         self._check_ticket(ticket, own=ticket.target_mover)
         transfer = self.registry.find(ticket, Side.TARGET)
         if transfer is None:
-            paths = self._resolve(call.order.chain, write_leaf=True)
+            read_only = call.order.read_only
+            paths = self._resolve(call.order.chain, write_leaf=not read_only)
             self._admit(ticket.replica_id, ticket.epoch)
-            leaf = OpenLeaf(call.order, paths)
-            transfer = TargetTransfer(ticket, leaf, own_name=self.config.name, timing=self.config.timing)
+            disk = PointDisk(paths) if read_only else OpenLeaf(call.order, paths)
+            transfer = TargetTransfer(ticket, disk, own_name=self.config.name, timing=self.config.timing)
             self.registry.add(transfer)
         return transfer.progress.status
 
@@ -133,16 +137,13 @@ class MoverFunctions:
             raise RequestError(
                 f"compression level {order.compression} is not one of zstd", reason="compression_invalid"
             )
+        if order.sample is not None and not (1 <= order.sample.percent <= 100 and 0 <= order.sample.seed < 1 << 32):
+            raise RequestError(f"{order.sample}: want 1 to 100 percent, a seed below 2^32", reason="sample_invalid")
         disk = open_chain(self._resolve(order.chain), writable=False)
-        return SourceTransfer(
-            order.ticket,
-            disk,
-            plan=_plan(order, disk),
-            unit=order.unit,
-            compression=order.compression,
-            connect=partial(self._connect_target, order),
-            timing=self.config.timing,
-        )
+        plan = _plan(order, disk)
+        progress = Progress(total=total(plan.extents))
+        outgoing = Outgoing(order.ticket, disk, plan, order.unit, order.compression, progress)
+        return SourceTransfer(outgoing, connect=partial(self._connect_target, order), timing=self.config.timing)
 
     def _connect_target(self, order: SourceOrder) -> Connection:
         patience = self.config.timing.patience
@@ -164,6 +165,9 @@ class MoverFunctions:
 
 
 def _plan(order: SourceOrder, disk: Chain) -> Plan:
+    if order.scope is Scope.VERIFY:
+        compared = to_compare(disk.allocated(), list(order.extents), size=disk.virtual_size, sample=order.sample)
+        return Plan(order.scope, tuple(compared), disk.virtual_size)  # not widened: what was left out differs
     extents = disk.allocated() if order.scope is Scope.ALLOCATED else order.extents
     return Plan(order.scope, tuple(grow(extents, grain=GRAIN, size=disk.virtual_size)), disk.virtual_size)
 

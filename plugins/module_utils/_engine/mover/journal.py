@@ -19,8 +19,8 @@ from uuid import UUID
 
 from ..adapters import files
 from ..errors import FormatError, RequestError
+from ..model.naming import journal_of
 
-SUFFIX: Final = ".opendr-journal"
 VERSION: Final = 1
 FILE_MAX: Final = 16 * 1024  # bytes
 IDS: Final = ("replica_id", "disk_id", "base", "previous", "written", "file_write_guid")
@@ -67,15 +67,10 @@ class Journal:
         return journal
 
 
-def journal_path(leaf: str) -> str:
-    """Return where the journal of a leaf is."""
-    return leaf + SUFFIX
-
-
 def load(leaf: str) -> Journal | None:
     """Return the journal of a leaf; None when there is none, or none that can be trusted: then it explains nothing."""
     try:
-        return Journal.from_text(files.read_small(journal_path(leaf), limit=FILE_MAX).decode())
+        return Journal.from_text(files.read_small(journal_of(leaf), limit=FILE_MAX).decode())
     except (FormatError, UnicodeDecodeError):
         return None
     except RequestError as error:
@@ -86,9 +81,9 @@ def load(leaf: str) -> Journal | None:
 
 def store(leaf: str, journal: Journal) -> None:
     """Replace the journal of a leaf; it is durable on return."""
-    files.write_atomically(journal_path(leaf), journal.to_text().encode())
+    files.write_atomically(journal_of(leaf), journal.to_text().encode())
 
 
 def forget(leaf: str) -> None:
     """Remove the journal of a file that is a leaf no more."""
-    files.remove_file(journal_path(leaf))
+    files.remove_file(journal_of(leaf))

@@ -92,6 +92,16 @@ def _raise_problems(problems: list[str], paths: Sequence[str]) -> None:
         )
 
 
+def require_size(hello: Hello, size: int) -> None:
+    """Raise StateError ``size_differs`` when the source's disk is not as large as the replica's."""
+    if hello.virtual_size != size:
+        raise StateError(
+            f"the source disk has {hello.virtual_size} bytes, the replica's {size}",
+            hint="resize the replica's disk, or replace it",
+            reason="size_differs",
+        )
+
+
 class OpenLeaf:
     """A locked leaf with its journal. One thread at a time."""
 
@@ -141,12 +151,7 @@ class OpenLeaf:
 
     def begin(self, ticket: Ticket, hello: Hello) -> Begin:
         """Prepare the leaf for a source's plan, or for another connection of it."""
-        if hello.virtual_size != self.virtual_size:
-            raise StateError(
-                f"the source disk has {hello.virtual_size} bytes, the replica's {self.virtual_size}",
-                hint="resize the replica's disk, or replace it",
-                reason="size_differs",
-            )
+        require_size(hello, self.virtual_size)
         if self._begun is None:
             self._begun = self._announce(ticket, hello)
             self._reached = self._begun.durable_until

@@ -14,14 +14,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from ..adapters.connection import Connection
 from ..adapters.files import aligned_memory
 from ..errors import Cancelled, EngineError, StateError, TransportError
 from ..extents import Extent
 from ..libraries import keyed_blake3, zstd_decompressor
-from ..transfers import Side, Ticket, TransferState
+from ..transfers import LeafState, Side, Ticket, TransferState
 from ..units import UNIT_MAX, MiB
 from ..wire.frames import Frame, Kind
 from ..wire.messages import (
@@ -37,7 +37,7 @@ from ..wire.messages import (
 )
 from ..wire.unit import DATA, SAME, ZERO, ZSTD, Unit, pieces
 from .config import Timing
-from .leaf import OpenLeaf
+from .leaf import Begin
 from .pipes import MemoryPool, Pipe
 from .transfer import Progress, digest_key
 
@@ -46,12 +46,39 @@ FLUSH_BYTES: Final = 256 * MiB  # written at most before they are made durable
 LAST_WORD_SECONDS: Final = 5.0
 
 
+class TargetDisk(Protocol):
+    """What a source writes to or compares with: ``leaf.OpenLeaf``, ``point.PointDisk``. One thread at a time."""
+
+    @property
+    def virtual_size(self) -> int: ...
+
+    def durable_until_of(self, cycle_id: str) -> int: ...
+
+    def begin(self, ticket: Ticket, hello: Hello) -> Begin: ...
+
+    def check_place(self, extent: Extent) -> None: ...
+
+    def write(self, offset: int, data: memoryview) -> None: ...
+
+    def zero(self, extent: Extent) -> None: ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> None: ...
+
+    def reach(self, offset: int) -> None: ...
+
+    def make_durable(self) -> int: ...
+
+    def complete(self) -> LeafState: ...
+
+    def close(self) -> None: ...
+
+
 class TargetTransfer:
-    """Writes what an authorized source sends into one leaf."""
+    """Serves an authorized source with one disk."""
 
     side = Side.TARGET
 
-    def __init__(self, ticket: Ticket, leaf: OpenLeaf, *, own_name: str, timing: Timing) -> None:
+    def __init__(self, ticket: Ticket, leaf: TargetDisk, *, own_name: str, timing: Timing) -> None:
         self.ticket = ticket
         self.leaf = leaf
         self.own_name = own_name

@@ -5,7 +5,8 @@
 """Who may say what, and when. Source: docs/design/mover_protocol.md, "Order of frames".
 
 There are four listeners: each end of a control connection, and each end of a data connection. ``MOVES`` holds what each
-may hear in each state, and the state that follows; what is not in it breaks the protocol.
+may hear in each state, and the state that follows; what is not in it breaks the protocol. Both ends of a connection
+give signs of life from its beginning, also one that is too busy for its first word.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class State(Enum):
 
 MOVES: Final = {
     (Ear.CONTROLLED, State.WAITING, Kind.HELLO): State.OPEN,
+    (Ear.CONTROLLED, State.WAITING, Kind.HEARTBEAT): State.WAITING,
     (Ear.CONTROLLED, State.OPEN, Kind.REQUEST): State.OPEN,
     (Ear.CONTROLLED, State.OPEN, Kind.EXTENTS): State.ORDERING,
     (Ear.CONTROLLED, State.ORDERING, Kind.EXTENTS): State.ORDERING,
@@ -47,10 +49,12 @@ MOVES: Final = {
     (Ear.CONTROLLED, State.ORDERING, Kind.HEARTBEAT): State.ORDERING,
     (Ear.MANAGER, State.WAITING, Kind.READY): State.OPEN,
     (Ear.MANAGER, State.WAITING, Kind.ERROR): State.ENDED,
+    (Ear.MANAGER, State.WAITING, Kind.HEARTBEAT): State.WAITING,
     (Ear.MANAGER, State.OPEN, Kind.REPLY): State.OPEN,
     (Ear.MANAGER, State.OPEN, Kind.ERROR): State.OPEN,
     (Ear.MANAGER, State.OPEN, Kind.HEARTBEAT): State.OPEN,
     (Ear.TARGET, State.WAITING, Kind.HELLO): State.OPEN,
+    (Ear.TARGET, State.WAITING, Kind.HEARTBEAT): State.WAITING,
     (Ear.TARGET, State.OPEN, Kind.UNIT): State.OPEN,
     (Ear.TARGET, State.OPEN, Kind.ZERO): State.OPEN,
     (Ear.TARGET, State.OPEN, Kind.COMPARE): State.OPEN,
@@ -60,7 +64,7 @@ MOVES: Final = {
     (Ear.TARGET, State.ENDING, Kind.HEARTBEAT): State.ENDING,
     (Ear.SOURCE, State.WAITING, Kind.READY): State.OPEN,
     (Ear.SOURCE, State.WAITING, Kind.ERROR): State.ENDED,
-    (Ear.SOURCE, State.WAITING, Kind.HEARTBEAT): State.WAITING,  # an earlier connection is still being wound up
+    (Ear.SOURCE, State.WAITING, Kind.HEARTBEAT): State.WAITING,
     (Ear.SOURCE, State.OPEN, Kind.DIGESTS): State.OPEN,
     (Ear.SOURCE, State.OPEN, Kind.DURABLE): State.OPEN,
     (Ear.SOURCE, State.OPEN, Kind.HEARTBEAT): State.OPEN,
