@@ -46,7 +46,7 @@ def run_without_mover(site, side, *, minutes):
     movers = {name: site.connect_mover(name) for name in site.movers}
 
     def away(calls):
-        if "status" not in calls:
+        if "status" not in calls or calls[-1] == "close":
             return False
         tries.append(clock.ahead)
         return clock.ahead - tries[0] < minutes * MINUTE
