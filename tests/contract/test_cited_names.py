@@ -18,7 +18,7 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import FACTS, K
 
 CITED = json.loads((Path(__file__).parent / "data" / "hyperv_cited.json").read_text(encoding="utf-8"))
 METHODS = {name for cited in CITED["classes"].values() for name in cited["methods"]}
-NOT_HYPER_V = {"Remove-Item", "GetDiskFreeSpaceEx"}  # of Windows itself
+NOT_HYPER_V = {"Remove-Item", "GetDiskFreeSpaceEx", "GetVolumePathName"}  # of Windows itself
 CMDLET = re.compile(r"\b[A-Z][a-z]+-(?:VM|VHD|Item)\w*")
 CLASS = re.compile(r"\bMsvm_\w+")
 METHOD = re.compile(r"\b(?:Create|Convert|Destroy|Get|Query|Apply|Export)[A-Z]\w+")

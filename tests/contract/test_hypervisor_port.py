@@ -312,4 +312,5 @@ def test_detached_disk_is_a_file_to_be_removed(site: Site) -> None:
 
 def test_volume_tells_its_space(site: Site) -> None:
     space = site.port.volume(r"C:\VMs")
+    assert space.root == "C:\\"
     assert 0 < space.free <= space.size

@@ -117,6 +117,7 @@ class AttachedDisk:
     path: str
     kind: DiskKind
     geometry: DiskGeometry | None
+    file_size: int  # bytes, of all files of its chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class FrozenDisk:
     slot: Slot
     chain: tuple[str, ...]
     geometry: DiskGeometry
+    file_size: int  # bytes, of the chain
 
     @property
     def disk_id(self) -> UUID:
@@ -265,8 +267,9 @@ class HostInfo:
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpace:
-    """Bytes of the volume a path lies on."""
+    """Bytes of the volume a path lies on; ``root`` is where it is mounted: a drive, or a folder of another volume."""
 
+    root: str
     size: int
     free: int
 

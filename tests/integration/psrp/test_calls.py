@@ -70,6 +70,7 @@ def test_members_of_each_type_arrive_as_they_are(host: PsrpHost, small_host: Sma
         "LogicalSectorSize": 512,
         "PhysicalSectorSize": 4096,
         "Allocation": ODD_TEXT,
+        "FileSize": 2**40,
         "ChainPaths": [r"C:\a.avhdx", ODD_TEXT],
     }
     small_host.answers["Get-HvrCheckpointDisk"] = answer(row, row)
@@ -187,7 +188,7 @@ def test_threads_have_four_sessions_and_wait_for_them(
 
 def test_many_calls_from_many_threads_keep_apart(host: PsrpHost, small_host: SmallHost) -> None:
     def echo(parameters: Mapping[str, object]) -> Iterator[Row]:
-        yield {"Kind": "volume", "Size": int(str(parameters["Path"])), "Free": 0}
+        yield {"Kind": "volume", "Root": "C:\\", "Size": int(str(parameters["Path"])), "Free": 0}
 
     small_host.answers["Get-HvrVolume"] = echo
     with ThreadPoolExecutor(8) as threads:

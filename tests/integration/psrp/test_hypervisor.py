@@ -168,7 +168,7 @@ def test_broken_chain_names_the_reason(hypervisor: Hypervisor, small_host: Small
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_one_object_means_one_object(hypervisor: Hypervisor, small_host: SmallHost, count: int) -> None:
-    row: Row = {"Kind": "volume", "Size": 2, "Free": 1}
+    row: Row = {"Kind": "volume", "Root": "C:\\", "Size": 2, "Free": 1}
     small_host.answers["Get-HvrVolume"] = lambda _parameters: iter([row] * count)
     with pytest.raises(PeerError, match=f"emitted {count} objects"):
         hypervisor.volume("C:\\")

@@ -83,6 +83,13 @@ class Disks:
             return False
         return True
 
+    @behaviour(
+        "GetVolumePathName", "D", source="sdk-api GetVolumePathNameW; the lab mounts volumes at drive letters only"
+    )
+    def get_volume_path_name(self, path: str) -> str:
+        """Return where the volume of a path is mounted, whether the path exists or not."""
+        return self.lab.volumes.mount_point(path)
+
     @behaviour("GetDiskFreeSpaceEx", "D", source="sdk-api GetDiskFreeSpaceExW")
     def get_disk_free_space(self, path: str) -> tuple[int, int]:
         """Return size and free bytes."""

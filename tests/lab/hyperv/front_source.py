@@ -24,7 +24,14 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.serving import (
     slot_row,
     vm_row,
 )
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import RECOVERY, VHDX, Checkpoint, Machine, ReferencePoint
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import (
+    RECOVERY,
+    VHDX,
+    Checkpoint,
+    Drive,
+    Machine,
+    ReferencePoint,
+)
 
 MODULE_VERSION = "0.1.0"
 OS_BUILD = "10.0.17763"  # Windows Server 2019, whose configuration versions the lab has
@@ -78,10 +85,9 @@ def get_vm_config(call: Call) -> Objects:
             "BootOrder": list(settings.boot_order),
         },
     )
-    images = call.host.lab.images
     for drive in settings.drives:
-        geometry = images.geometry(machine.chain(drive.path)) if drive.kind == VHDX else None
-        yield "disk", {**slot_row(drive), **geometry_row(geometry), "Path": drive.path, "DiskKind": drive.kind}
+        chain = machine.chain(drive.path) if drive.kind == VHDX else []
+        yield "disk", {**disk_row(call, drive, chain=chain), "Path": drive.path, "DiskKind": drive.kind}
     for nic in settings.nics:
         yield (
             "nic",
@@ -117,8 +123,7 @@ def get_checkpoint_disk(call: Call) -> Objects:
     machine, checkpoint = find_checkpoint(call)
     for drive in checkpoint.settings.vhdx_drives():
         chain = machine.chain(drive.path)
-        geometry = call.host.lab.images.geometry(chain)
-        yield "disk", {**slot_row(drive), **geometry_row(geometry), "ChainPaths": chain}
+        yield "disk", {**disk_row(call, drive, chain=chain), "ChainPaths": chain}
 
 
 @serves("Convert-HvrCheckpoint")
@@ -179,8 +184,9 @@ def get_activity(call: Call) -> Output:
 
 @serves("Get-HvrVolume")
 def get_volume(call: Call) -> Output:
-    size, free = call.host.disks.get_disk_free_space(call.text("Path"))
-    return [("volume", {"Size": size, "Free": free})]
+    root = call.host.disks.get_volume_path_name(call.text("Path"))
+    size, free = call.host.disks.get_disk_free_space(root)
+    return [("volume", {"Root": root, "Size": size, "Free": free})]
 
 
 @serves("Test-HvrChain")
@@ -193,6 +199,13 @@ def test_chain(call: Call) -> Output:
             raise
         return [("chain", {"Valid": False, "Paths": [], "Reason": refusal.message})]
     return [("chain", {"Valid": True, "Paths": chain, "Reason": ""})]
+
+
+def disk_row(call: Call, drive: Drive, *, chain: list[str]) -> dict[str, object]:
+    """Describe a disk and the files of its chain, which is empty when it is no VHDX."""
+    geometry = call.host.lab.images.geometry(chain) if chain else None
+    sizes = [call.host.lab.images.describe(path).file_size for path in chain]
+    return {**slot_row(drive), **geometry_row(geometry), "FileSize": sum(sizes)}
 
 
 def recovery_checkpoints(call: Call) -> list[Checkpoint]:

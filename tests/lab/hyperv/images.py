@@ -45,6 +45,7 @@ class Described:
     geometry: DiskGeometry
     parent: str
     data_write_guid: str
+    file_size: int
 
 
 class Images:
@@ -71,7 +72,7 @@ class Images:
             parent = ntpath.normpath(ntpath.join(ntpath.dirname(path), pairs[RELATIVE])) if RELATIVE in pairs else ""
             if pairs and (not parent or not self._volumes.exists(parent)):
                 parent = pairs.get(ABSOLUTE, parent)
-            return Described(path, image.geometry, parent, str(image.data_write_guid))
+            return Described(path, image.geometry, parent, str(image.data_write_guid), file.size())
 
     def geometry(self, paths: Sequence[str]) -> DiskGeometry:
         """Return what a copy of a chain takes over: block size and kind are those of the base."""

@@ -58,6 +58,9 @@ class Volumes:
         local = self.local(path)
         return local.exists() and files.is_locked(str(local))
 
+    def mount_point(self, path: str) -> str:
+        return f"{self._letter(path)}:\\"
+
     def space(self, path: str) -> tuple[int, int]:
         """Return size and free bytes of the volume of a path."""
         letter = self._letter(path)

@@ -48,6 +48,7 @@ DISK = {
     "LogicalSectorSize": 512,
     "PhysicalSectorSize": 4096,
     "Allocation": "Dynamic",
+    "FileSize": 2**20,
     "Path": r"C:\VMs\web01\disk.vhdx",
     "DiskKind": "Vhdx",
 }
@@ -75,7 +76,7 @@ def test_configuration_is_put_together_from_its_objects() -> None:
     assert config.hardware.memory.dynamic
     assert [nic.name for nic in config.hardware.nics] == ["LAN"]
     first, second = config.disks
-    assert (first.slot, first.kind) == (Slot("SCSI", 0, 1), DiskKind.VHDX)
+    assert (first.slot, first.kind, first.file_size) == (Slot("SCSI", 0, 1), DiskKind.VHDX, 2**20)
     assert first.geometry is not None
     assert (first.geometry.disk_id, first.geometry.allocation) == (DISK_ID, Allocation.DYNAMIC)
     assert (second.kind, second.geometry) == (DiskKind.PASS_THROUGH, None)

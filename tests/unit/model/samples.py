@@ -58,7 +58,7 @@ def geometry(disk_id: UUID = DISK, size: int = 64 * MiB) -> DiskGeometry:
 
 
 def frozen(disk_id: UUID = DISK, *, slot: Slot = SLOT, size: int = 64 * MiB) -> FrozenDisk:
-    return FrozenDisk(slot, SOURCE_CHAIN, geometry(disk_id, size))
+    return FrozenDisk(slot, SOURCE_CHAIN, geometry(disk_id, size), file_size=size // 2)
 
 
 def replica_disk(disk_id: UUID = DISK, *, slot: Slot = SLOT, content: Content = Content.RESTORE_POINT) -> ReplicaDisk:

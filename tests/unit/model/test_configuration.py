@@ -34,7 +34,7 @@ def test_addresses_become_static_and_names_unique():
 def test_boot_order_keeps_the_devices_that_the_replica_has():
     source = config(nic("LAN"))
     firmware = replace(source.hardware.firmware, boot_order=("DVD", "SCSI 0:0", "Nic:LAN", "Nic:LAN"))
-    disk = AttachedDisk(Slot("SCSI", 0, 0), "C:\\x.vhdx", DiskKind.VHDX, geometry())
+    disk = AttachedDisk(Slot("SCSI", 0, 0), "C:\\x.vhdx", DiskKind.VHDX, geometry(), file_size=0)
     source = replace(source, hardware=replace(source.hardware, firmware=firmware), disks=(disk,))
     wanted = wanted_hardware(source, switches={}, available=[]).hardware
     assert wanted.firmware.boot_order == ("SCSI 0:0", "Nic:LAN")

@@ -34,7 +34,7 @@ from ansible_collections.opendr.hyperv.tests.unit.model.samples import DISK, OTH
 
 def disk(location=0, disk_id=DISK, kind=DiskKind.VHDX):
     described = geometry(disk_id) if kind is DiskKind.VHDX else None
-    return AttachedDisk(Slot("SCSI", 0, location), f"C:\\{location}.vhdx", kind, described)
+    return AttachedDisk(Slot("SCSI", 0, location), f"C:\\{location}.vhdx", kind, described, file_size=MiB)
 
 
 def machine(*disks, **changes):
@@ -114,7 +114,7 @@ def test_saved_machine_cannot_be_application_consistent():
     ],
 )
 def test_reserve_is_two_gib_or_a_twentieth_of_a_small_volume(size, free, needed, fits):
-    volume = VolumeSpace(size, free)
+    volume = VolumeSpace("D:\\", size, free)
     if fits:
         require_space(volume, needed=needed, path="D:", what="a test")
     else:

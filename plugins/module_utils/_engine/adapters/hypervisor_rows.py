@@ -117,7 +117,7 @@ def checkpoint(row: Row) -> Checkpoint:
 
 
 def frozen_disk(row: Row) -> FrozenDisk:
-    return FrozenDisk(slot=_slot(row), chain=row["ChainPaths"], geometry=_geometry(row))
+    return FrozenDisk(slot=_slot(row), chain=row["ChainPaths"], geometry=_geometry(row), file_size=row["FileSize"])
 
 
 def reference_point(row: Row) -> ReferencePoint:
@@ -145,7 +145,7 @@ def leaf(row: Row) -> Leaf:
 
 
 def volume(row: Row) -> VolumeSpace:
-    return VolumeSpace(size=row["Size"], free=row["Free"])
+    return VolumeSpace(root=row["Root"], size=row["Size"], free=row["Free"])
 
 
 def slot_parameters(slot: Slot) -> dict[str, object]:
@@ -203,7 +203,11 @@ def _hardware(row: Row, nics: Iterable[Nic]) -> Hardware:
 def _attached_disk(row: Row) -> AttachedDisk:
     kind = _word(DiskKind, row["DiskKind"])
     return AttachedDisk(
-        slot=_slot(row), path=row["Path"], kind=kind, geometry=_geometry(row) if kind is DiskKind.VHDX else None
+        slot=_slot(row),
+        path=row["Path"],
+        kind=kind,
+        geometry=_geometry(row) if kind is DiskKind.VHDX else None,
+        file_size=row["FileSize"],
     )
 
 

@@ -82,6 +82,7 @@ _GEOMETRY_OUT = {
     "PhysicalSectorSize": Type.INT32,
     "Allocation": Type.STRING,
 }
+_DISK_OUT = {**_SLOT_OUT, **_GEOMETRY_OUT, "FileSize": Type.UINT64}
 _VM_OUT = {
     "VmId": Type.GUID,
     "Name": Type.STRING,
@@ -166,7 +167,7 @@ _TABLE: Final = (
                 "SecureBootTemplate": Type.STRING,
                 "BootOrder": Type.STRINGS,
             },
-            "disk": {**_SLOT_OUT, **_GEOMETRY_OUT, "Path": Type.STRING, "DiskKind": Type.STRING},
+            "disk": {**_DISK_OUT, "Path": Type.STRING, "DiskKind": Type.STRING},
             "nic": {
                 "NicId": Type.STRING,
                 "Name": Type.STRING,
@@ -178,7 +179,7 @@ _TABLE: Final = (
         },
         ("Hvr.VmNotFound",),
         about="Get-VM, Get-VMProcessor, Get-VMMemory, Get-VMFirmware or Get-VMBios, Get-VMHardDiskDrive, Get-VHD, "
-        "Get-VMNetworkAdapter. A disk that is no VHDX has zeros for its geometry",
+        "Get-VMNetworkAdapter. FileSize is that of all files of the chain. A disk that is no VHDX has zeros instead",
     ),
     Function(
         "New-HvrCheckpoint",
@@ -206,9 +207,9 @@ _TABLE: Final = (
     Function(
         "Get-HvrCheckpointDisk",
         {**_VM, "CheckpointId": _STRING},
-        {"disk": {**_SLOT_OUT, **_GEOMETRY_OUT, "ChainPaths": Type.STRINGS}},
+        {"disk": {**_DISK_OUT, "ChainPaths": Type.STRINGS}},
         ("Hvr.VmNotFound", "Hvr.CheckpointNotFound", "Hvr.ChainBroken"),
-        about="Msvm_StorageAllocationSettingData of the checkpoint; ChainPaths is leaf first",
+        about="Msvm_StorageAllocationSettingData of the checkpoint, Get-VHD; ChainPaths is leaf first",
     ),
     Function(
         "Convert-HvrCheckpoint",
@@ -382,9 +383,9 @@ _TABLE: Final = (
     Function(
         "Get-HvrVolume",
         {"Path": _STRING},
-        {"volume": {"Size": Type.UINT64, "Free": Type.UINT64}},
+        {"volume": {"Root": Type.STRING, "Size": Type.UINT64, "Free": Type.UINT64}},
         ("Hvr.FileNotFound",),
-        about="GetDiskFreeSpaceEx",
+        about="GetVolumePathName, GetDiskFreeSpaceEx. Root is where the volume is mounted; Path need not exist yet",
     ),
     Function(
         "Get-HvrActivity",
