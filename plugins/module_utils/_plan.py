@@ -16,6 +16,7 @@ from enum import Enum
 
 from ._engine.errors import EngineError, RequestError, StateError
 from ._engine.jobs import JobSpec, shown
+from ._engine.stops import BY_LENGTH_MAX, Stop, StopRequest
 from ._spec import JOB
 
 
@@ -25,6 +26,7 @@ class State(Enum):
     PRESENT = "present"
     ABSENT = "absent"
     STARTED = "started"
+    STOPPED = "stopped"
     DISABLED = "disabled"
 
 
@@ -87,6 +89,42 @@ def plan_job(options: Mapping[str, t.Any], found: JobSpec | None, *, running: st
     return JobPlan(name, found, after, start=state is State.STARTED and running is None)
 
 
+@dataclass(frozen=True)
+class StopPlan:
+    """What to ask the session of a job that runs; without a request there is nothing to do."""
+
+    message: str
+    session_id: str | None = None
+    request: StopRequest | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.request is not None
+
+    def as_result(self) -> dict[str, t.Any]:
+        """Return the result of the task."""
+        session = None if self.session_id is None else {"session_id": self.session_id, "attached": True}
+        return {"changed": self.changed, "msg": self.message, "session": session}
+
+
+def plan_stop(
+    options: Mapping[str, t.Any], status: Mapping[str, t.Any] | None, *, asked: StopRequest | None, now: float
+) -> StopPlan:
+    """Decide what to ask the newest session of a job; ``status`` is its status, ``asked`` what it was asked before."""
+    if status is None:
+        return StopPlan(f"job {options['name']} has no session in {options['state_dir']}: there is nothing to stop")
+    session = f"session {status['session_id']} of job {options['name']}"
+    if status["state"] != "running":
+        return StopPlan(f"{session} has ended: there is nothing to stop")
+    if not status["alive"]:
+        return StopPlan(f"{session} was killed: there is nothing to stop, and starting the job resumes it")
+    by = "".join(character for character in options["stopped_by"] or "somebody" if character.isprintable())
+    request = StopRequest(Stop(options["stop"]), by[:BY_LENGTH_MAX], now)
+    if asked is not None and asked.how.covers(request.how):
+        return StopPlan(f"{session} was {asked} before", status["session_id"])
+    return StopPlan(f"{session} was {request}", status["session_id"], request)
+
+
 def _declared(options: Mapping[str, t.Any]) -> JobSpec | None:
     """Return the job that the options define, None when they only name it."""
     if options["vms"] is None:
@@ -126,7 +164,7 @@ def _still_running(name: str, session_id: str) -> EngineError:
     return StateError(
         f"job {name} cannot be removed while its session {session_id} runs",
         current="running",
-        allowed=("started", "present", "disabled"),
-        hint="wait for its end with state: started",
+        allowed=("started", "stopped", "present", "disabled"),
+        hint="wait for its end with state: started, or end it with state: stopped",
         reason="session_running",
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from ._engine.adapters import worker_process
+from ._engine.adapters import stop_files, worker_process
 from ._engine.adapters.catalog import open_catalog, open_for_reading, sqlite_url
 from ._engine.adapters.hypervisor import PsrpHypervisor
 from ._engine.adapters.psrp import HostConnectionSettings, PsrpHost
@@ -23,7 +23,8 @@ from ._engine.adapters.system import SystemClock
 from ._engine.errors import CatalogError, EngineError, RequestError
 from ._engine.jobs import JobSpec
 from ._engine.ports import Catalog
-from ._plan import JobPlan
+from ._engine.stops import StopRequest
+from ._plan import JobPlan, StopPlan
 
 Options = Mapping[str, t.Any]
 
@@ -60,6 +61,25 @@ def running_session(options: Options) -> str | None:
     """Return the id of the session of a job that runs now."""
     with _naming_state_dir(options):
         return worker_process.running_session(options["state_dir"], options["name"])
+
+
+def newest_status(options: Options) -> dict[str, t.Any] | None:
+    """Return the status of the newest session of a job; None when it had none here."""
+    with _naming_state_dir(options):
+        return stop_files.newest_status(StateFolder(options["state_dir"]), options["name"])
+
+
+def find_request(options: Options, session_id: str) -> StopRequest | None:
+    """Return what a session was asked before."""
+    return stop_files.find_request(StateFolder(options["state_dir"]), session_id)
+
+
+def ask_to_stop(options: Options, plan: StopPlan) -> None:
+    """Ask a session what a plan says."""
+    if plan.session_id is None or plan.request is None:
+        return
+    with _naming_state_dir(options):
+        stop_files.ask_to_stop(StateFolder(options["state_dir"]), plan.session_id, request=plan.request)
 
 
 def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:

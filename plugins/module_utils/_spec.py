@@ -52,6 +52,10 @@ JOB: Options = {
     "on_touched": {"type": "str", "choices": ["compare", "fail"], "default": "compare"},
     "rpo_seconds": {"type": "int"},
 }
+STOP: Options = {
+    "stop": {"type": "str", "choices": ["now", "after_disk", "after_machine"], "default": "now"},
+    "stopped_by": {"type": "str"},
+}
 # What the action plugin does after the start; the module itself never waits.
 FOLLOW: Options = {
     "wait": {"type": "bool", "default": True},
@@ -61,8 +65,9 @@ FOLLOW: Options = {
 }
 JOB_MODULE: Options = {
     "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent", "started", "disabled"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "started", "stopped", "disabled"], "default": "present"},
     **JOB,
+    **STOP,
     **MANAGER,
     **CATALOG,
     **FOLLOW,

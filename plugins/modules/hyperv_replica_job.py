@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: hyperv_replica_job
-short_description: Define and run the replication of Hyper-V virtual machines
+short_description: Define, run and stop the replication of Hyper-V virtual machines
 version_added: 0.1.0
 description:
   - Keeps replicas of virtual machines on another Hyper-V host, and restore points of each replica.
@@ -16,8 +16,9 @@ description:
     and send it compressed. Each session ends in a restore point, which is an ordinary checkpoint of the replica.
   - The task runs on a replication manager. It starts a worker there and, unless O(wait=false), follows it to its end.
   - >-
-    The worker does not depend on the play. A task that ends early, by O(timeout) or by an interrupt, leaves it running;
-    the same task attaches to it again. After a crash it resumes where the last session stopped.
+    The worker does not depend on the play. A task that ends early, by O(timeout), by an interrupt or because a job
+    runner cancelled it, leaves it running; the same task attaches to it again, and one with O(state=stopped) ends it.
+    After a crash it resumes where the last session stopped.
 author:
   - OpenDR contributors (@opendr)
 extends_documentation_fragment:
@@ -50,12 +51,15 @@ options:
       - >-
         With O(vms), V(started) needs no catalog. When the catalog cannot be used, the job runs as it is declared, with
         a warning; whether it is disabled cannot be seen then.
+      - >-
+        V(stopped) asks the session of the job that runs to stop, in the way of O(stop), and follows it to its end. No
+        session is no error. It needs no other option and no catalog; the job may be started again at once.
       - V(disabled) keeps the job but lets nobody start it. A session that runs goes on.
       - >-
         V(absent) removes the job from the catalog. Replicas and their restore points stay where they are.
         It is refused while a session runs.
     type: str
-    choices: [present, absent, started, disabled]
+    choices: [present, absent, started, stopped, disabled]
     default: present
   vms:
     description:
@@ -138,8 +142,27 @@ options:
       - How old the newest restore point of a machine may get, in seconds.
       - Nothing is started by it; M(opendr.hyperv.hyperv_replica_info) tells which replicas keep to it.
     type: int
+  stop:
+    description:
+      - How O(state=stopped) stops a session. Whoever asks for an earlier end overrules who asked before.
+      - V(now) ends it at once. The checkpoints on the source are removed; restore points are made of nothing.
+      - >-
+        V(after_disk) finishes the disks that are under way, and begins nothing new. A machine whose disks are all sent
+        gets its restore point. Another one is cancelled and keeps its checkpoint, so that the next session goes on with
+        the disks that are missing; until then the source stores what changes meanwhile.
+      - V(after_machine) finishes the machines that are under way, and begins no other.
+    type: str
+    choices: [now, after_disk, after_machine]
+    default: now
+  stopped_by:
+    description:
+      - Who wants the session to stop, or why, for its events and result.
+      - Without it, the AWX job and its user, or user and host of the controller.
+    type: str
   wait:
-    description: Whether a started session is followed to its end. Without it the task ends when the session has begun.
+    description:
+      - Whether a session that is started or stopped is followed to its end.
+      - Without it the task ends when the session has begun, or was asked to stop.
     type: bool
     default: true
   timeout:
@@ -211,6 +234,22 @@ EXAMPLES = r"""
     - web
     - database
 
+- name: Stop the session of a job for a maintenance window, sending nothing twice
+  opendr.hyperv.hyperv_replica_job:
+    name: web
+    state: stopped
+    stop: after_disk
+    stopped_by: maintenance of hv-b
+    timeout: 600
+  register: stopping
+  ignore_errors: true
+
+- name: Insist after ten minutes
+  opendr.hyperv.hyperv_replica_job:
+    name: web
+    state: stopped
+  when: stopping is failed
+
 - name: Nobody may start this job for now
   opendr.hyperv.hyperv_replica_job:
     name: web
@@ -225,7 +264,7 @@ EXAMPLES = r"""
 RETURN = r"""
 job:
   description: The job as the catalog has it after the task, null when there is none. C(block_size) is in bytes.
-  returned: success
+  returned: success, unless O(state=stopped)
   type: dict
   sample:
     name: web
@@ -246,8 +285,10 @@ job:
     rpo_seconds: 3600
     enabled: true
 session:
-  description: The session that was started or attached to, with its report once it has ended. Sizes are in bytes.
-  returned: when O(state=started), except in check mode when a session would be started
+  description:
+    - The session that was started, attached to or stopped, with its report once it has ended. Sizes are in bytes.
+    - It is null when there is none to stop, and in check mode when one would be started.
+  returned: when O(state=started) or O(state=stopped)
   type: dict
   contains:
     session_id:
@@ -313,8 +354,15 @@ session:
               consistency: Application
           warnings: []
           error: null
+msg:
+  description: What was found and done, in a sentence. Of a task that failed, what went wrong.
+  returned: failure, or when O(state=stopped)
+  type: str
+  sample: >-
+    session 7d0f3a52-5b1c-4c58-9d53-0f5ad2a4f3f1 of job web was asked to stop after the disks under way by maintenance
+    of hv-b
 failure:
-  description: What went wrong, for C(rescue) and automation. RV(ignore:msg) says the same as a sentence.
+  description: What went wrong, for C(rescue) and automation. RV(msg) says the same as a sentence.
   returned: failure
   type: dict
   contains:
@@ -373,17 +421,21 @@ failure:
       sample: web1
 """
 
+import time
+
 from ansible_collections.opendr.hyperv.plugins.module_utils import _services as services
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import CatalogError
 from ansible_collections.opendr.hyperv.plugins.module_utils._failure import sentence
 from ansible_collections.opendr.hyperv.plugins.module_utils._module import EngineModule
-from ansible_collections.opendr.hyperv.plugins.module_utils._plan import plan_job
+from ansible_collections.opendr.hyperv.plugins.module_utils._plan import plan_job, plan_stop
 from ansible_collections.opendr.hyperv.plugins.module_utils._spec import JOB_MODULE, JOB_RULES
 
 
 def converge(module):
     """Read, plan, apply unless in check mode, report."""
     options = module.params
+    if options["state"] == "stopped":
+        return stop(module)
     running = services.running_session(options)
     try:
         plan = define(module, running)
@@ -397,6 +449,17 @@ def converge(module):
         job = None if module.check_mode else plan.to_start
         result["session"] = services.start_session(options, job) if job else attached(running)
     return result
+
+
+def stop(module):
+    """Ask the session of the job to stop; the catalog has no part in it."""
+    options = module.params
+    status = services.newest_status(options)
+    asked = services.find_request(options, status["session_id"]) if status else None
+    plan = plan_stop(options, status, asked=asked, now=time.time())
+    if plan.changed and not module.check_mode:
+        services.ask_to_stop(options, plan)
+    return plan.as_result()
 
 
 def define(module, running):

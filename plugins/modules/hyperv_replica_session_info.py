@@ -139,6 +139,13 @@ sessions:
       type: int
       returned: always
       sample: 11
+    stop:
+      description:
+        - The request to stop the session, null without one. It has C(by), C(at), and C(how) with the values of
+          O(opendr.hyperv.hyperv_replica_job#module:stop).
+      type: dict
+      returned: always
+      sample: null
     machines:
       description: Each machine with its phase, the same counters, its disks and its error.
       type: list

@@ -18,6 +18,7 @@ from ..module_utils._engine.errors import EngineError, StateError, TransportErro
 
 HEARTBEAT_SECONDS = 60
 PATIENCE_SECONDS = 600  # for a manager that cannot be reached, before the task gives up
+GONE = "worker_gone"  # reason of the error of a session whose worker died
 ENDED = frozenset({"done", "failed", "cancelled"})
 
 Status = dict[str, t.Any]  # docs/design/session.md, status.json with "alive" and "events"
@@ -146,7 +147,7 @@ class Follower:
             current="running",
             allowed=("started",),
             hint="run the task again: it resumes from the replica records; worker.log of the session says why",
-            reason="worker_gone",
+            reason=GONE,
         )
 
 

@@ -16,7 +16,19 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 BASE = frozenset(
-    {"errors", "units", "extents", "machines", "transfers", "jobs", "reports", "progress", "libraries", "ports"}
+    {
+        "errors",
+        "units",
+        "extents",
+        "machines",
+        "transfers",
+        "jobs",
+        "reports",
+        "progress",
+        "stops",
+        "libraries",
+        "ports",
+    }
 )
 _PURE = frozenset({"formats", "guestfs", "wire", "wan", "model"})
 _ABOVE_MODEL = BASE | _PURE - {"model"}

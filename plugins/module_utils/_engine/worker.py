@@ -19,6 +19,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import replace
+from types import FrameType
 from typing import Any, Final
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ from .adapters.no_catalog import NoCatalog
 from .adapters.psrp import HostConnectionSettings, PsrpHost
 from .adapters.session_files import SessionFiles, note
 from .adapters.state_folder import StateFolder, held
+from .adapters.stop_files import find_request
 from .adapters.system import StoppableClock, SystemClock, ThreadExecutor
 from .adapters.tidying import engine_in_use, tidy
 from .adapters.tls import TlsFiles, own_certificate
@@ -40,6 +42,7 @@ from .progress import Event, EventKind
 from .reports import Outcome, SessionReport
 from .services.replicate.session import run_session
 from .services.replicate.site import Limits, Site
+from .stops import Stop, StopRequest
 
 TICK_SECONDS: Final = 0.5
 ATTACH_SECONDS: Final = 30.0  # below the time that the starter waits for the answer
@@ -130,6 +133,7 @@ class Worker:
         """Prepare everything that can be refused before the session begins. Raises EngineError."""
         self._topology = topology
         self._folder = folder
+        self._signal: int | None = None
         self._files = TlsFiles(topology.manager.certificate, topology.manager.key, topology.manager.ca)
         _require_manager(self._files)
         self._clock = StoppableClock()
@@ -165,19 +169,37 @@ class Worker:
     def work(self) -> int:
         """Run the session in a thread, and let this one write status and heartbeats."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_signal: self._clock.stop())
+            signal.signal(number, self._note_signal)
         ended = threading.Event()
         result: list[SessionReport] = []
         thread = threading.Thread(target=self._session, args=(result, ended), name="session")
         thread.start()
         try:
             while not ended.wait(TICK_SECONDS):
+                self._look_for_requests()
                 self._journal.tick()
         finally:
             thread.join()  # the lock on the job and the connections are for the session, whatever happens here
         self._journal.tick()  # once more, should the last status not have been written
         tidy(self._folder, now=self._clock.now())
         return 0 if result and result[0].outcome is Outcome.DONE else 1
+
+    def _note_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Only note it: a handler runs in the middle of anything, also of what holds a lock."""
+        self._signal = number
+
+    def _look_for_requests(self) -> None:
+        """Pass on that somebody wants the session to stop."""
+        if self._signal is not None:
+            by = f"signal {signal.Signals(self._signal).name}"
+            request: StopRequest | None = StopRequest(Stop.NOW, by, self._clock.now())
+        else:
+            request = find_request(self._folder, self._topology.session_id)
+        if request is None or not self._site.stop.ask(request):
+            return
+        self._journal.note_stop(request)
+        if request.how is Stop.NOW:
+            self._clock.stop(str(request))
 
     def _session(self, result: list[SessionReport], ended: threading.Event) -> None:
         topology = self._topology

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import worker_process
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.state_folder import StateFolder
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.stop_files import ask_to_stop
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.worker_process import (
     latest_session,
     read_events,
@@ -24,6 +26,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.wor
     start_worker,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError, RequestError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.stops import Stop, StopRequest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, PASSWORD, SOURCE, TARGET, ProcessSite, disks
@@ -140,11 +143,34 @@ def test_cancelled_worker_ends_in_good_order(manager):
     session_id = manager.start()["session_id"]
     status = manager.wait(session_id, in_phase("checkpoint"))
     os.kill(status["pid"], signal.SIGTERM)
+    manager.wait(session_id, lambda status: status["stop"])
     manager.let_go()
     assert manager.wait(session_id)["state"] == "cancelled"
+    assert "asked to stop at once by signal SIGTERM" in [event["text"] for event in manager.events(session_id)]
     assert manager.site.source_leftovers() == []
     assert manager.run()["state"] == "done"
     manager.site.prove(points=2)
+
+
+def test_request_in_the_session_folder_is_obeyed_and_a_sooner_one_overrules_it(manager):
+    folder = StateFolder(str(manager.site.state_dir))
+    manager.hold("Get-HvrCheckpointDisk")
+    session_id = manager.start()["session_id"]
+    manager.wait(session_id, in_phase("checkpoint"))
+    for how in (Stop.AFTER_MACHINE, Stop.NOW, Stop.AFTER_DISK):
+        ask_to_stop(folder, session_id, request=StopRequest(how, f"caller of {how.value}", 1.0))
+        if how is not Stop.AFTER_DISK:
+            manager.wait(session_id, lambda status, how=how: status["stop"] and status["stop"]["how"] == how.value)
+    manager.let_go()
+    status = manager.wait(session_id)
+    assert (status["state"], status["stop"]["by"]) == ("cancelled", "caller of now")
+    assert "asked to stop at once by caller of now" in status["result"]["machines"][0]["error"]["message"]
+    told = [event["text"] for event in manager.events(session_id) if "asked to stop" in event["text"]]
+    assert told[:2] == [
+        "asked to stop after the machines under way by caller of after_machine",
+        "asked to stop at once by caller of now",
+    ]
+    assert manager.site.source_leftovers() == []
 
 
 def test_killed_worker_is_seen_and_the_next_one_goes_on(manager):

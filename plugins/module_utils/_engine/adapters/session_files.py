@@ -24,6 +24,7 @@ from ..errors import EngineError
 from ..ports import Clock
 from ..progress import Amount, Event, EventKind, MachineStatus, Phase, describe_amount, overall_percent
 from ..reports import Outcome, SessionReport
+from ..stops import StopRequest
 from . import files
 from .state_folder import StateFolder
 
@@ -48,6 +49,7 @@ class SessionFiles:
         self._outcome = Outcome.RUNNING
         self._report: SessionReport | None = None
         self._error: dict[str, object] | None = None
+        self._stop: StopRequest | None = None
         now = clock.now()
         self._head = {
             "format": 1,
@@ -94,6 +96,12 @@ class SessionFiles:
             if self._changed:
                 self._write()
 
+    def note_stop(self, request: StopRequest) -> None:
+        """Tell that somebody asked the session to stop."""
+        with self._lock:
+            self._stop = request
+            self._say(Event(EventKind.WARNING, str(request)))
+
     def finish(self, outcome: Outcome, *, report: SessionReport | None, error: dict[str, object] | None = None) -> None:
         """Write the last status, with the result."""
         with self._lock:
@@ -125,6 +133,7 @@ class SessionFiles:
             "sequence": self._sequence,
             **amount.as_dict(percent=self._overall()),
             "machines": [machine.as_dict() for machine in self._machines.values()],
+            "stop": None if self._stop is None else self._stop.as_dict(),
             "error": self._error,
             "result": None if self._report is None else self._report.as_dict(),
         }

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ..errors import Cancelled
+from ..stops import cancelled
 
 
 class SystemClock:
@@ -32,13 +32,16 @@ class StoppableClock(SystemClock):
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
+        self._why = "cancelled"
 
-    def stop(self) -> None:
+    def stop(self, why: str = "cancelled") -> None:
+        """End every sleep from now on; ``why`` completes "the session was"."""
+        self._why = why
         self._stopped.set()
 
     def sleep(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
-            raise Cancelled("the session was cancelled", hint="run the job again to go on", reason="cancelled")
+            raise cancelled(self._why)
 
 
 class ThreadExecutor:

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.opendr.hyperv.plugins.action.hyperv_replica_job import ActionModule
 from ansible_collections.opendr.hyperv.plugins.plugin_utils.action_base import ModuleFailed
+from ansible_collections.opendr.hyperv.plugins.plugin_utils.session_action import SessionAction
 
 JOB = "hyperv_replica_job"
 INFO = "hyperv_replica_info"
@@ -87,7 +88,7 @@ class FakeClock:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{ActionModule.__module__}.time", FakeClock())
+    monkeypatch.setattr(f"{SessionAction.__module__}.time", FakeClock())
 
 
 def names(action: Scripted) -> list[str]:
@@ -179,6 +180,51 @@ def test_task_that_cannot_see_the_end_keeps_the_session_in_its_result(last: dict
     result = action.go()
     assert (result["failed"], result["failure"]["reason"]) == (True, reason)
     assert result["session"] == STARTED["session"]
+
+
+STOPPING = {"changed": True, "msg": "asked to stop", "session": {"session_id": "8c1f", "attached": True}}
+
+
+def stopping(answer: dict[str, Any], **arguments: Any) -> tuple[Scripted, dict[str, Any]]:
+    """Stop a session whose status is ``answer``; return the action and its result."""
+    action = Scripted({"state": "stopped", **arguments})
+    action.answers = {JOB: [STOPPING], STATUS: [{"sessions": [answer] if answer else []}]}
+    return action, action.go()
+
+
+@pytest.mark.parametrize("state", ["done", "cancelled", "failed"])
+def test_stopped_session_is_followed_and_any_end_of_it_is_what_was_wanted(state: str) -> None:
+    action, result = stopping({**ENDED, "state": state, "result": {**REPORT, "state": state}}, stopped_by="al")
+    assert names(action) == [JOB, STATUS]
+    assert action.asked[0][1]["stopped_by"] == "al"
+    assert "failed" not in result
+    assert (result["changed"], result["session"]["state"]) == (True, state)
+
+
+def test_worker_that_dies_while_it_is_stopped_is_warned_of() -> None:
+    _action, result = stopping({**ENDED, "state": "running"})
+    assert "failed" not in result
+    assert "ended without a result" in result["warnings"][0]
+    assert result["msg"] == STOPPING["msg"]
+
+
+def test_session_that_does_not_stop_in_time_fails_the_task() -> None:
+    _action, result = stopping({**ENDED, "state": "running", "alive": True}, timeout=1)
+    assert (result["failed"], result["failure"]["reason"]) == (True, "still_running")
+
+
+def test_stopping_waits_for_nothing_when_there_is_no_session_or_no_wish_to() -> None:
+    action = Scripted({"state": "stopped"})
+    action.answers[JOB] = [{"changed": False, "msg": "nothing to stop", "session": None}]
+    assert action.go()["changed"] is False
+    assert names(action) == [JOB]
+    action, _result = stopping(ENDED, wait=False)
+    assert names(action) == [JOB]
+
+
+def test_who_runs_the_play_is_told_unless_the_task_says_who_asks() -> None:
+    action, _result = stopping(ENDED)
+    assert " on " in action.asked[0][1]["stopped_by"]
 
 
 def test_poll_that_fails_keeps_the_session_in_its_result() -> None:

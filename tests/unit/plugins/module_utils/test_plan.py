@@ -10,7 +10,8 @@ import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError, RequestError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.jobs import JobSpec
-from ansible_collections.opendr.hyperv.plugins.module_utils._plan import JobPlan, plan_job
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.stops import Stop, StopRequest
+from ansible_collections.opendr.hyperv.plugins.module_utils._plan import JobPlan, StopPlan, plan_job, plan_stop
 from ansible_collections.opendr.hyperv.plugins.module_utils._spec import JOB
 
 DEFINITION: dict[str, Any] = {
@@ -121,3 +122,49 @@ def test_bad_option_is_named_with_its_value_and_the_way_out(option: str, value: 
     assert error.reason == f"{option}_invalid"
     assert repr(value) in error.message
     assert error.hint
+
+
+RUNNING = {"session_id": "8c1f", "state": "running", "alive": True}
+ASKED = StopRequest(Stop.AFTER_DISK, "bob", 1.0)
+
+
+def stop(
+    status: dict[str, Any] | None, *, asked: StopRequest | None = None, how: str = "now", by: str = "al"
+) -> StopPlan:
+    return plan_stop({"name": "web", "state_dir": "/s", "stop": how, "stopped_by": by}, status, asked=asked, now=9.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (None, "has no session in /s"),
+        ({**RUNNING, "state": "done"}, "has ended"),
+        ({**RUNNING, "state": "cancelled", "alive": False}, "has ended"),
+        ({**RUNNING, "alive": False}, "was killed"),
+    ],
+)
+def test_without_a_session_that_runs_there_is_nothing_to_stop(status: dict[str, Any] | None, said: str) -> None:
+    result = stop(status).as_result()
+    assert (result["changed"], result["session"]) == (False, None)
+    assert said in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "how", "changed"),
+    [
+        (None, "after_machine", True),
+        (ASKED, "after_machine", False),
+        (ASKED, "after_disk", False),
+        (ASKED, "now", True),
+    ],
+)
+def test_only_a_sooner_stop_is_asked_for_again(asked: StopRequest | None, how: str, changed: bool) -> None:
+    result = stop(RUNNING, asked=asked, how=how).as_result()
+    assert (result["changed"], result["session"]) == (changed, {"session_id": "8c1f", "attached": True})
+    assert ("by al" if changed else "by bob") in result["msg"]
+
+
+def test_who_asks_is_one_short_line() -> None:
+    request = stop(RUNNING, by="al\n" * 500).request
+    assert request is not None
+    assert request.by == ("al" * 500)[:200]

@@ -24,6 +24,7 @@ from ...model.replica_state import Move, ReplicaState, after_move
 from ...ports import Hypervisor
 from ...progress import Phase
 from ...reports import MachineReport, Outcome, PointReport
+from ...stops import Stop
 from ...transfers import MoverInfo
 from .movers import Movers
 from .patience import Patience, patient
@@ -33,7 +34,7 @@ from .refusals import in_terms_of_the_job
 from .reporting import Reporter, bug
 from .settle import convert, make_restore_point, retain, tidy
 from .site import Site
-from .source import adopt, find_machine, freeze, let_go, require_source_space
+from .source import adopt, find_machine, freeze, keep_frozen, let_go, require_source_space
 from .transfer import replicate_disks, require_space_for_images, require_target_space
 from .watch import Watch
 from .work import Work
@@ -74,7 +75,8 @@ class MachineTask:
 
     def _replicate(self, stack: ExitStack) -> None:
         site, job = self._site, self._job
-        site.clock.sleep(0)  # a session that was cancelled begins nothing
+        site.clock.sleep(0)
+        site.stop.heed(Stop.AFTER_MACHINE)
         self._reporter.enter(Phase.INSPECT)
         source, target = site.connect_host(job.source_host), site.connect_host(job.target_host)
         records = find_records(target, job.target_path)
@@ -248,7 +250,8 @@ class MachineTask:
         convert(work)
         make_restore_point(work)
         tidy(work)
-        retain(work)
+        if not self._site.stop.is_up(Stop.AFTER_DISK):  # what is too old may go with the next session
+            retain(work)
         self._reporter.enter(Phase.RELEASE)
         work.store.save(replace(work.record, lease=None))
         work.index_replica()
@@ -259,11 +262,20 @@ class MachineTask:
             return  # the replica was not taken, or is somebody else's now
         self._gives_up = True
         work.watch.end()
-        let_go(work)
+        if isinstance(error, Cancelled) and self._is_to_go_on(work):
+            keep_frozen(work)
+        else:
+            let_go(work)
         try:
             _release(work, in_terms_of_the_job(error, self._job, vm=self._name), now=self._site.clock.now())
         except EngineError as second:
             work.reporter.warn(f"the lease on the replica stays until it ends by itself: {second.message}")
+
+    def _is_to_go_on(self, work: Work) -> bool:
+        """Tell whether the next session shall take up this very cycle: disks of it are sent, or in part."""
+        pending = work.record.pending
+        is_sending = pending is not None and pending.step is Phase.TRANSFER
+        return is_sending and not self._site.stop.is_up(Stop.NOW) and self._site.stop.is_up(Stop.AFTER_DISK)
 
     def _report(self, outcome: Outcome, error: EngineError | None, *, seconds: float) -> MachineReport:
         work = self._work

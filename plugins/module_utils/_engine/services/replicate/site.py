@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from ...ports import Catalog, Clock, Executor, Hypervisor, Journal, Locks, Mover
+from ...stops import StopSign
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +49,5 @@ class Site:
     journal: Journal
     executor: Executor
     locks: Locks
+    stop: StopSign = field(default_factory=StopSign)
     limits: Limits = field(default_factory=Limits)

@@ -180,6 +180,13 @@ def clear_checkpoints(work: Work, *, keep: str = "") -> None:
             )
 
 
+def keep_frozen(work: Work) -> None:
+    """Leave the checkpoint of a cycle to the next session, which goes on where this one stops."""
+    owner = CheckpointName.parse(work.pending.checkpoint_name)
+    end = f" until {readable_time(owner.expires_at)}" if owner is not None else ""
+    work.reporter.warn(f"the source keeps the checkpoint of this cycle{end}: the next session goes on with it")
+
+
 def let_go(work: Work) -> None:
     """Remove the checkpoint of a cycle that failed; what cannot be done now is done by the next session or the host."""
     pending = work.record.pending

@@ -19,6 +19,7 @@ from ...model.record import PendingDisk, ReplicaDisk
 from ...model.scopes import Decision, Evidence, Reason, content_during, decide
 from ...ports import Hypervisor
 from ...progress import Phase
+from ...stops import Stop
 from ...transfers import Scope
 from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
 from .leaves import LeafUnclean, chain_of, forget_lost_points, fresh_leaves, untouched_disks
@@ -184,7 +185,9 @@ def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
     running: list[DiskTransfer] = []
     try:
         while waiting or running:
-            while waiting and len(running) < work.site.limits.disks:
+            if not running:
+                work.site.stop.heed(Stop.AFTER_DISK)
+            while waiting and len(running) < work.site.limits.disks and not work.site.stop.is_up(Stop.AFTER_DISK):
                 begun.append(DiskTransfer(work, waiting.pop(0)))
                 running.append(begun[-1])
             running = [transfer for transfer in running if not transfer.poll()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 from uuid import UUID
 
 from ...errors import CatalogError, EngineError, HypervisorError, StateError
@@ -18,11 +19,14 @@ from ...model.retention import newest_source_time
 from ...ports import Hypervisor
 from ...progress import Phase
 from ...reports import DiskReport, ReplicaEntry
+from ...stops import Stop
 from .movers import Movers
 from .records import RecordStore
 from .reporting import Reporter
 from .site import Site
 from .watch import Watch
+
+_BEGINNINGS: Final = (Phase.CHECKPOINT, Phase.PREPARE)  # steps before disks are sent
 
 
 @dataclass(slots=True)
@@ -70,8 +74,10 @@ class Work:
         return self.record.pending
 
     def enter(self, phase: Phase) -> None:
-        """Begin a step: tell it, stop here when the session was cancelled, look after lease and space."""
+        """Begin a step: tell it, stop here when the session is to stop, look after lease and space."""
         self.site.clock.sleep(0)
+        if phase in _BEGINNINGS:
+            self.site.stop.heed(Stop.AFTER_DISK)
         self.reporter.enter(phase)
         self.watch.look()
 
