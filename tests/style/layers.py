@@ -28,6 +28,7 @@ BASE = frozenset(
         "stops",
         "libraries",
         "ports",
+        "verification",
     }
 )
 _PURE = frozenset({"formats", "guestfs", "wire", "wan", "model"})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
@@ -44,6 +45,11 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress imp
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Traffic
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import GiB, MiB
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.verification import (
+    Verdict,
+    Verification,
+    VerifyMode,
+)
 
 REPLICA, VM, REPLICA_VM, SESSION, MANAGER = (UUID(int=number) for number in (0xA, 0xB, 0xC, 0xD, 0xE))
 DISK, OTHER_DISK, GUID = (UUID(int=number) for number in (0x11, 0x12, 0x13))
@@ -70,7 +76,14 @@ def replica_disk(disk_id: UUID = DISK, *, slot: Slot = SLOT, content: Content = 
 def point(number: int) -> Point:
     filter_map: dict[UUID, tuple[Extent, ...]] = {DISK: (Extent(0, 4096),)}
     return Point(
-        POINTS[number], f"p{number}", 100.0 + number, Consistency.APPLICATION, (CYCLES[number],), (DISK,), filter_map
+        POINTS[number],
+        f"p{number}",
+        100.0 + number,
+        Consistency.APPLICATION,
+        (CYCLES[number],),
+        (DISK,),
+        filter_map,
+        Verification(200.0, VerifyMode.FULL, Verdict.GOOD),
     )
 
 
@@ -97,7 +110,7 @@ def record(points: int = 2) -> ReplicaRecord:
         source=Source("hv-a", VM, "web", ("web", "old")),
         target=Target("hv-b", "D:\\R\\web_replica", "web_replica", REPLICA_VM),
         lease=Lease("mgr", MANAGER, SESSION, 1000.5),
-        disks=(replica_disk(),),
+        disks=(replace(replica_disk(), repairs=(Extent(0, 4096),)),),
         tracking=TrackingPoint("rp-1", {DISK: "rct-1"}),
         tree=POINTS[:points],
         restore_points=tuple(point(number) for number in range(points)),

@@ -22,6 +22,7 @@ from ..machines import Consistency, DiskGeometry, Fence, Slot
 from ..progress import Phase
 from ..reports import Traffic
 from ..transfers import Scope
+from ..verification import Verification
 from .codec import decode, encode, load
 from .replica_state import ReplicaState
 
@@ -82,7 +83,8 @@ class ReplicaDisk:
 
     ``leaf`` and ``data_write_guid`` are its fingerprint: another path or GUID on the host means that somebody touched
     it; a GUID of None means that nobody can vouch for it. ``source_chain`` is the frozen chain of the last cycle that
-    ended in a restore point, leaf first.
+    ended in a restore point, leaf first. ``repairs`` is what a verification found bad in the newest restore point, a
+    normal list: the next cycle sends it, whatever else it sends.
     """
 
     geometry: DiskGeometry
@@ -92,6 +94,7 @@ class ReplicaDisk:
     data_write_guid: UUID | None
     content: Content
     source_chain: tuple[str, ...]
+    repairs: tuple[Extent, ...] = ()
 
     @property
     def disk_id(self) -> UUID:
@@ -129,17 +132,22 @@ class Point:
     cycle_ids: tuple[UUID, ...]
     disk_ids: tuple[UUID, ...]
     filter_map: dict[UUID, tuple[Extent, ...]]
+    verified: Verification | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PendingDisk:
-    """What a cycle does to one disk; ``data_write_guid`` is that of the leaf once its transfer has ended."""
+    """What a cycle does to one disk; ``data_write_guid`` is that of the leaf once its transfer has ended.
+
+    ``repairs`` are those of the disk that its transfer covers.
+    """
 
     disk_id: UUID
     scope: Scope
     reason: str
     source_chain: tuple[str, ...]
     data_write_guid: UUID | None
+    repairs: tuple[Extent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

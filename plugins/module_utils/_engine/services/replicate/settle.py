@@ -13,6 +13,7 @@ from ...errors import EngineError, HypervisorError, StateError
 from ...machines import VERSION_TRACKED, RestorePoint
 from ...model.naming import restore_point_name
 from ...model.record import Content, Cycle, Pending, Point, ReplicaDisk, TrackingPoint
+from ...model.repairs import repairs_left
 from ...model.replica_state import Move, after_move
 from ...model.retention import begin_removal, expired_points, forget_unused, unused_files
 from ...progress import Phase
@@ -72,7 +73,7 @@ def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
     record, pending = work.record, work.pending
     if pending.consistency is None or pending.source_time is None:
         raise StateError("the cycle has no checkpoint", reason="record_invalid")
-    chains = {disk.disk_id: disk.source_chain for disk in pending.disks}
+    sent = {disk.disk_id: disk for disk in pending.disks}
     cycle = Cycle(pending.cycle_id, pending.session_id, pending.source_time, pending.consistency, pending.traffic)
     point = Point(
         point_id=made.restore_point_id,
@@ -80,14 +81,20 @@ def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
         source_time=pending.source_time,
         consistency=pending.consistency,
         cycle_ids=(cycle.cycle_id,),
-        disk_ids=tuple(chains),
+        disk_ids=tuple(sent),
         filter_map={},
     )
 
     def settled(disk: ReplicaDisk) -> ReplicaDisk:
         guid = disk.data_write_guid if vouched else None
-        chain = chains.get(disk.disk_id, disk.source_chain)
-        return replace(disk, content=Content.RESTORE_POINT, source_chain=chain, data_write_guid=guid)
+        cycle = sent.get(disk.disk_id)
+        return replace(
+            disk,
+            content=Content.RESTORE_POINT,
+            source_chain=cycle.source_chain if cycle is not None else disk.source_chain,
+            data_write_guid=guid,
+            repairs=repairs_left(disk, cycle),
+        )
 
     old, new = record.tracking, pending.tracking
     obsolete = [old.reference_point_id] if old is not None and old != new else []
@@ -95,7 +102,7 @@ def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
         replace(
             record,
             state=after_move(record.state, Move.REPLICATE, replica=record.target.name),
-            disks=tuple(settled(disk) for disk in fingerprints(work, of=chains)),
+            disks=tuple(settled(disk) for disk in fingerprints(work, of=sent)),
             tracking=new,
             tree=current_tree(work),
             restore_points=(*record.restore_points, point),

@@ -16,9 +16,10 @@ from ...machines import VERSION_TRACKED, Allocation, FrozenDisk, HostPath
 from ...model.bottleneck import bottleneck, together
 from ...model.inspection import require_space
 from ...model.record import PendingDisk, ReplicaDisk
+from ...model.repairs import with_repairs
 from ...model.scopes import Decision, Evidence, Reason, content_during, decide
 from ...ports import Hypervisor
-from ...progress import Phase
+from ...progress import Phase, readable
 from ...stops import Stop
 from ...transfers import Scope
 from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
@@ -102,6 +103,8 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
         if known is None:
             raise StateError(f"disk {disk.slot} is not in the record", reason="record_invalid")
         decision, changed = _changes(work, disk, decision=decisions[disk.disk_id])
+        if known.repairs:
+            work.reporter.warn(f"disk {disk.slot}: {readable(total(known.repairs))} that are bad are sent again")
         if decision.scope is Scope.COMPARE:
             work.reporter.warn(f"disk {disk.slot} is compared as a whole: {decision.reason.value}")
         size = disk.geometry.virtual_size
@@ -111,7 +114,7 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
                 slot=disk.slot,
                 size=size,
                 decision=decision,
-                extents=covers(decision.scope, changed, size=size),
+                extents=covers(decision.scope, with_repairs(changed, known), size=size),
                 source_chain=tuple(work.on_source(path) for path in disk.chain),
                 target_chain=chain_of(work, known.leaf),
                 data_write_guid=known.data_write_guid if decision.scope is Scope.CHANGED else None,
@@ -155,6 +158,7 @@ def require_target_space(target: Hypervisor, folder: str, *, needed: int = 0) ->
 def _record(work: Work, orders: Sequence[DiskOrder]) -> None:
     """Record what the leaves may hold from now on, before the first byte is written."""
     by_id = {order.disk_id: order for order in orders}
+    repairs = {disk.disk_id: disk.repairs for disk in work.record.disks}
     pending = replace(
         work.pending,
         step=Phase.TRANSFER,
@@ -165,6 +169,7 @@ def _record(work: Work, orders: Sequence[DiskOrder]) -> None:
                 order.decision.reason.value,
                 tuple(path.path for path in order.source_chain),
                 None,
+                repairs[order.disk_id],
             )
             for order in orders
         ),
