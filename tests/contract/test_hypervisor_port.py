@@ -28,6 +28,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors impor
     TrackingLost,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import (
+    Activity,
     Allocation,
     CheckpointType,
     Consistency,
@@ -290,7 +291,7 @@ def test_restore_points_grow_apply_and_go(site: Site) -> None:
     site.port.remove_restore_point(fence, vm_id, restore_point_id=first.restore_point_id)
     site.port.remove_restore_point(fence, vm_id, restore_point_id=first.restore_point_id)
     assert site.admin.settle()
-    assert site.port.is_idle(vm_id)
+    assert site.port.activity(vm_id) == Activity(is_idle=True)
     assert [point.restore_point_id for point in site.port.restore_points(vm_id)] == [second.restore_point_id]
     gone = partial(site.port.apply_restore_point, fence, vm_id, restore_point_id=first.restore_point_id)
     assert reason_of(HypervisorError, gone) == "restore_point_not_found"

@@ -237,6 +237,16 @@ class RestorePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Activity:
+    """What a host does with a machine's checkpoints, and what keeps merges from getting on."""
+
+    is_idle: bool  # none is being made, applied or merged; merging that is held back counts as nothing
+    is_merging: bool = False  # that, and nothing else
+    problem: str = ""  # why merging does not get on, in the host's words
+    merge_held_back: bool = False  # another program switched merging off for the machine
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """The file a replica disk writes into now."""
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from .extents import Extent
 from .jobs import JobSpec
 from .machines import (
+    Activity,
     Checkpoint,
     Consistency,
     DiskGeometry,
@@ -174,8 +175,7 @@ class Hypervisor(Protocol):
 
     def volume(self, path: str) -> VolumeSpace: ...
 
-    def is_idle(self, vm_id: UUID) -> bool:
-        """Tell whether no checkpoint of the machine is being made, applied or merged."""
+    def activity(self, vm_id: UUID) -> Activity: ...
 
     def chain(self, path: str) -> tuple[str, ...]:
         """Return the chain of an image, leaf first. Raises HypervisorError ``Hvr.ChainBroken``."""

@@ -139,6 +139,7 @@ class EventKind(Enum):
     PHASE = "phase"
     PROGRESS = "progress"
     HEARTBEAT = "heartbeat"
+    NOTE = "note"
     WARNING = "warning"
     ERROR = "error"
     END = "end"

@@ -15,6 +15,12 @@ from ansible_collections.opendr.hyperv.tests.lab.wsman.contract_server import Ro
 Answer = Callable[[Mapping[str, object]], Iterator[Row]]
 
 
+def activity_row(**members: object) -> Row:
+    """Return what Get-HvrActivity emits of a machine at rest; ``members`` replace some."""
+    at_rest = {"Idle": True, "Operations": [], "Problem": "", "MergeHeldBack": False}
+    return {"Kind": "activity", **at_rest, **members}
+
+
 class SmallHost:
     """A ContractServer; ``calls`` lists what reached it."""
 
@@ -52,7 +58,7 @@ class SmallHost:
         self.entered.release()
         if not self.go_on.wait(60):
             raise TimeoutError("no test let the function go on")
-        yield {"Kind": "activity", "Idle": True, "Operations": []}
+        yield activity_row()
 
 
 class StoppableClock:

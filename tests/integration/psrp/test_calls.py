@@ -22,7 +22,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors impor
 from ansible_collections.opendr.hyperv.tests.lab.wsman.contract_server import Category, HostError, Notice, Row
 from ansible_collections.opendr.hyperv.tests.lab.wsman.server import WsmanServer
 
-from .small_host import Answer, SmallHost, StoppableClock
+from .small_host import Answer, SmallHost, StoppableClock, activity_row
 
 VM = UUID("2f3a5c7e-0000-4000-8000-123456789abc")
 ODD_TEXT = "line 1\r\nline 2\ttab 'quote' \"double\" $(Get-Date) <&> \u2713 \U0001f600 _x0041_ \x07"
@@ -80,7 +80,7 @@ def test_members_of_each_type_arrive_as_they_are(host: PsrpHost, small_host: Sma
 
 @pytest.mark.parametrize("items", [[], [""], ["one"]], ids=["none", "empty", "one"])
 def test_short_list_stays_a_list(host: PsrpHost, small_host: SmallHost, items: list[str]) -> None:
-    small_host.answers["Get-HvrActivity"] = answer({"Kind": "activity", "Idle": True, "Operations": items})
+    small_host.answers["Get-HvrActivity"] = answer(activity_row(Operations=items))
     assert host.call("Get-HvrActivity", VmId=VM)[0]["Operations"] == tuple(items)
 
 
@@ -115,7 +115,7 @@ def test_refusal_carries_function_and_error_id(host: PsrpHost, small_host: Small
 def test_error_beside_output_is_an_error(host: PsrpHost, small_host: SmallHost) -> None:
     rows: tuple[Row, ...] = (
         HostError("Hvr.Failed", "one machine is broken"),
-        {"Kind": "activity", "Idle": True, "Operations": []},
+        activity_row(),
     )
     small_host.answers["Get-HvrActivity"] = answer(*rows)
     with pytest.raises(HypervisorError, match="one machine is broken") as caught:
@@ -125,7 +125,7 @@ def test_error_beside_output_is_an_error(host: PsrpHost, small_host: SmallHost) 
 
 def test_other_streams_are_no_errors(host: PsrpHost, small_host: SmallHost) -> None:
     notices = [Notice(stream, "by the way") for stream in ("verbose", "debug", "warning", "information")]
-    small_host.answers["Get-HvrActivity"] = answer(*notices, {"Kind": "activity", "Idle": True, "Operations": []})
+    small_host.answers["Get-HvrActivity"] = answer(*notices, activity_row())
     assert host.call("Get-HvrActivity", VmId=VM)[0]["Idle"] is True
 
 
@@ -157,7 +157,7 @@ def test_number_that_does_not_fit_is_not_sent(host: PsrpHost, small_host: SmallH
 
 
 def test_fault_of_the_lab_itself_is_an_error_not_a_hang(host: PsrpHost, small_host: SmallHost) -> None:
-    small_host.answers["Get-HvrActivity"] = answer({"Kind": "activity", "Idle": "yes", "Operations": []})
+    small_host.answers["Get-HvrActivity"] = answer(activity_row(Idle="yes"))
     with pytest.raises(HypervisorError, match="RowMismatch") as caught:
         host.call("Get-HvrActivity", VmId=VM)
     assert caught.value.error_id == "Lab.Failed"

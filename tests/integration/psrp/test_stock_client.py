@@ -25,7 +25,7 @@ from ansible_collections.opendr.hyperv.tests.lab.wsman.faults import FaultKind
 from ansible_collections.opendr.hyperv.tests.lab.wsman.server import WsmanServer
 
 from .conftest import PASSWORD
-from .small_host import SmallHost
+from .small_host import SmallHost, activity_row
 
 Run = Callable[..., PowerShell]
 
@@ -162,7 +162,7 @@ def test_values_are_converted_as_powershell_does(run: Run, small_host: SmallHost
 
 def test_terminating_error_has_the_function_as_activity(run: Run, small_host: SmallHost) -> None:
     def refuse(_parameters: Mapping[str, object]) -> Iterator[Row]:
-        yield {"Kind": "activity", "Idle": True, "Operations": []}
+        yield activity_row()
         raise HostError("Hvr.VmNotFound", "no such machine", category=Category.OBJECT_NOT_FOUND, target="web01")
 
     small_host.answers["Get-HvrActivity"] = refuse
@@ -178,7 +178,7 @@ def test_terminating_error_has_the_function_as_activity(run: Run, small_host: Sm
 
 @pytest.mark.parametrize("action", ["Continue", "SilentlyContinue", "Stop"])
 def test_written_error_obeys_error_action(run: Run, small_host: SmallHost, action: str) -> None:
-    rows: list[Row] = [HostError("Hvr.Failed", "one is broken"), {"Kind": "activity", "Idle": True, "Operations": []}]
+    rows: list[Row] = [HostError("Hvr.Failed", "one is broken"), activity_row()]
     small_host.answers["Get-HvrActivity"] = lambda _parameters: iter(rows)
     pipeline = run("Get-HvrActivity", VmId=uuid4(), ErrorAction=action)
     assert pipeline.state == (PSInvocationState.FAILED if action == "Stop" else PSInvocationState.COMPLETED)

@@ -63,7 +63,7 @@ def test_every_call_may_be_lost_once(site, after):
         site.prove(points=min(2, number + 1))
         assert site.source_leftovers() == []
         assert len(site.machine("web")["reference_points"]) == 1
-    assert lost >= {"write_record", "create_checkpoint", "convert_checkpoint", "create_restore_point", "is_idle"}, lost
+    assert lost >= {"write_record", "create_checkpoint", "convert_checkpoint", "create_restore_point", "activity"}, lost
 
 
 def test_host_that_is_away_too_long_is_named_and_everything_goes_on_later(site):

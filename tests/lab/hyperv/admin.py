@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.files import LocalFile, open_leaf
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation, DiskGeometry
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.hardware import new_mac_address
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.lab import is_merging
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.lab import has_to_merge
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import VHDX, Drive, Machine
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.tracking import INVALID_STATE
@@ -41,6 +42,7 @@ class Admin:
     def __init__(self, host: ModelHost) -> None:
         self._host = host
         self._lab = host.lab
+        self._held: dict[str, LocalFile] = {}
 
     def create_machine(
         self, name: str, *, folder: str, generation: int = 2, version: str = "", disks: list[NewDisk] | None = None
@@ -101,6 +103,20 @@ class Admin:
                 self._lab.tracking.lose(machine.vm_id, drive.disk_id, code=code)
             self._lab.commit()
 
+    def hold_back_merging(self, vm_id: str, *, held: bool = True) -> None:
+        """Keep a machine's files from being merged, as ExportSystemDefinition without storage does, or let them be."""
+        with self._lab.lock:
+            self._lab.machine(vm_id).merge_held_back = held
+            self._lab.commit()
+
+    def hold_file(self, path: str) -> None:
+        """Hold a file alone, as an antivirus program does, until it is released."""
+        self._held[path] = open_leaf(self.local_path(path))
+
+    def release_file(self, path: str) -> None:
+        """Let go of a file that ``hold_file`` holds."""
+        self._held.pop(path).close()
+
     def set_switches(self, values: dict[str, object]) -> None:
         """Choose answers of the host. Raises Refusal INVALID_ARGUMENT for an unknown switch or value."""
         with self._lab.lock:
@@ -158,7 +174,7 @@ class Admin:
             for machine in self._lab.state.machines.values():
                 machine.merge_after = 0.0
             self._host.upkeep.settle(now=self._lab.now())
-            return not any(is_merging(machine) for machine in self._lab.state.machines.values())
+            return not any(has_to_merge(machine) for machine in self._lab.state.machines.values())
 
     def shadow_of(self, checkpoint: str) -> dict[str, Path]:
         """Return local raw files by disk id: the source at the moment of a checkpoint (id or name), also a gone one."""

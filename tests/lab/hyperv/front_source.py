@@ -179,7 +179,13 @@ def get_changed_range(call: Call) -> Objects:
 def get_activity(call: Call) -> Output:
     [machine] = call.host.machines.get_vm(vm_id=call.vm_id)
     operations = call.host.upkeep.operations(machine)
-    return [("activity", {"Idle": not operations, "Operations": operations})]
+    state = {"Idle": not operations, "Operations": operations}
+    return [
+        (
+            "activity",
+            {**state, "Problem": call.host.upkeep.problem(machine), "MergeHeldBack": machine.merge_held_back},
+        )
+    ]
 
 
 @serves("Get-HvrVolume")

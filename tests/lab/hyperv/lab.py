@@ -95,5 +95,10 @@ def claim(path: Path) -> files.LocalFile:
 
 
 def is_merging(machine: Machine) -> bool:
-    """Tell whether files of the machine are being merged or wait for it."""
+    """Tell whether files of the machine are being merged, or will be in time."""
+    return not machine.merge_held_back and has_to_merge(machine)
+
+
+def has_to_merge(machine: Machine) -> bool:
+    """Tell whether files of the machine are not yet as its checkpoints want them."""
     return machine.merge is not None or next_step(machine) is not None

@@ -88,6 +88,7 @@ class Machines:
         self.lab.require_no_backup(machine)
         self.lab.require_leaves_free(machine)
         machine.removed = True
+        machine.merge_held_back = False
         machine.checkpoints.clear()
         machine.reference_points.clear()
         machine.merge_after = self.lab.now() + self.lab.state.switches.merge_delay_ms / 1000

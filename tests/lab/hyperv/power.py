@@ -35,6 +35,7 @@ class Power:
         self.lab.images.hold(machine)
         machine.state = "Running"
         machine.leaf_guids = {}
+        machine.merge_held_back = False  # Bareos issue 2820: it ends with a restart of the machine
         self.lab.commit()
 
     @behaviour("Stop-VM", "D", source="PS Stop-VM, -TurnOff, -Save")

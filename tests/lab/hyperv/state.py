@@ -120,6 +120,7 @@ class Machine:
     merge: Merge | None = None
     merge_after: float = 0.0  # seconds since 1970
     merge_problem: str = ""  # why the last try failed
+    merge_held_back: bool = False  # another program's export keeps the files as they are
     trash: list[str] = field(default_factory=list)  # files to delete: written down before they are made or given up
     thawing: str = ""  # checkpoint whose shadows are being brought back
     leaf_guids: dict[str, str] = field(default_factory=dict)  # leaf path to DataWriteGuid, while the machine is off

@@ -9,13 +9,14 @@ import threading
 from typing import Final
 
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.disks import Disks
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.lab import Lab, is_merging
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.lab import Lab, has_to_merge, is_merging
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.merging import Delete, next_step, rename
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import Machine, Merge
 
 TICK_SECONDS: Final = 0.05
 RETRY_SECONDS: Final = 0.2
+HELD_BACK: Final = "Background disk merge is disabled for the virtual machine"
 
 
 class Upkeep:
@@ -42,6 +43,7 @@ class Upkeep:
                 if not machine.owns(path):
                     self.lab.volumes.remove_file(path)
             machine.trash = []
+            machine.merge_held_back = False  # Bareos issue 2820: it ends with the management service
             self.lab.thaw_shadows(machine)
             if machine.merge is not None:
                 self._step(machine)
@@ -53,7 +55,7 @@ class Upkeep:
             for machine in list(self.lab.state.machines.values()):
                 while machine.merge_after <= now and self._step(machine):
                     pass
-                if machine.removed and not is_merging(machine):
+                if machine.removed and not has_to_merge(machine):
                     del self.lab.state.machines[machine.vm_id]
                     self.lab.commit()
 
@@ -61,13 +63,19 @@ class Upkeep:
         """Return the operational status words that are not Ok."""
         return ["MergingDisks"] if is_merging(machine) else []
 
+    def problem(self, machine: Machine) -> str:
+        """Return why merging does not go on: what the event log of a host says (19100); empty when it does."""
+        if not has_to_merge(machine):
+            return ""
+        return HELD_BACK if machine.merge_held_back else machine.merge_problem
+
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
             self.settle(now=self.lab.now())
 
     def _step(self, machine: Machine) -> bool:
         step = machine.merge or next_step(machine)
-        if step is None:
+        if step is None or machine.merge_held_back:
             return False
         try:
             if isinstance(step, Delete):
@@ -75,7 +83,7 @@ class Upkeep:
             else:
                 self._merge(machine, step)
         except Refusal as refusal:  # a host says so in its event log (19100) and tries again
-            machine.merge_problem = refusal.message
+            machine.merge_problem = f"{refusal.message} (0x{refusal.code:08X})"
             machine.merge_after = self.lab.now() + RETRY_SECONDS
             return False
         machine.merge_problem = ""

@@ -12,6 +12,7 @@ from uuid import UUID
 from ..errors import FormatError, HypervisorError, PeerError, StateError, TrackingLost
 from ..extents import Extent, normalize, unpack_pairs
 from ..machines import (
+    Activity,
     Checkpoint,
     Consistency,
     Fence,
@@ -159,8 +160,8 @@ class PsrpHypervisor:
     def volume(self, path: str) -> VolumeSpace:
         return rows.volume(self._one("Get-HvrVolume", Path=path))
 
-    def is_idle(self, vm_id: UUID) -> bool:
-        return bool(self._one("Get-HvrActivity", VmId=vm_id)["Idle"])
+    def activity(self, vm_id: UUID) -> Activity:
+        return rows.activity(self._one("Get-HvrActivity", VmId=vm_id))
 
     def chain(self, path: str) -> tuple[str, ...]:
         row = self._one("Test-HvrChain", Path=path)

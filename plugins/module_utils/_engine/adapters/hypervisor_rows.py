@@ -19,6 +19,7 @@ from uuid import UUID
 
 from ..errors import PeerError
 from ..machines import (
+    Activity,
     Allocation,
     AttachedDisk,
     Checkpoint,
@@ -45,6 +46,7 @@ from ..machines import (
 
 Row = Mapping[str, Any]
 Word = TypeVar("Word", bound=Enum)
+MERGING: Final = "MergingDisks"  # VMOperationalStatus of Get-VM
 _SLOT: Final = re.compile(r"(IDE|SCSI) (\d{1,3}):(\d{1,3})")
 
 
@@ -55,6 +57,15 @@ def host_info(row: Row) -> HostInfo:
         os_build=row["OsBuild"],
         supported_versions=row["SupportedVersions"],
         default_version=row["DefaultVersion"],
+    )
+
+
+def activity(row: Row) -> Activity:
+    return Activity(
+        is_idle=row["Idle"],
+        is_merging=not row["Idle"] and set(row["Operations"]) == {MERGING},
+        problem=row["Problem"],
+        merge_held_back=row["MergeHeldBack"],
     )
 
 

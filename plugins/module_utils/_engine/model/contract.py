@@ -390,9 +390,18 @@ _TABLE: Final = (
     Function(
         "Get-HvrActivity",
         _VM,
-        {"activity": {"Idle": Type.BOOL, "Operations": Type.STRINGS}},
+        {
+            "activity": {
+                "Idle": Type.BOOL,
+                "Operations": Type.STRINGS,
+                "Problem": Type.STRING,
+                "MergeHeldBack": Type.BOOL,
+            }
+        },
         ("Hvr.VmNotFound",),
-        about="OperationalStatus and Msvm_ConcreteJob: Idle is false while checkpoints are made, applied or merged",
+        about="OperationalStatus and Msvm_ConcreteJob: Idle is false while checkpoints are made, applied or merged. "
+        "Problem says why merging does not get on (event 19100 without a 19080 after it) and is empty when it does; "
+        "MergeHeldBack: Msvm_DiskMergeSettingData is switched off, which another program's export does",
     ),
     Function(
         "Test-HvrChain",

@@ -123,7 +123,11 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A restore point. ``filter_map`` lists, by disk, what was left out on purpose (nothing yet)."""
+    """A restore point.
+
+    ``filter_map`` lists, by disk, what was left out on purpose (nothing yet). ``pins`` says who needs the point: while
+    there is one it is never merged.
+    """
 
     point_id: UUID
     name: str
@@ -133,6 +137,7 @@ class Point:
     disk_ids: tuple[UUID, ...]
     filter_map: dict[UUID, tuple[Extent, ...]]
     verified: Verification | None = None
+    pins: tuple[str, ...] = ()  # "user": pinned by hand
 
 
 @dataclass(frozen=True, slots=True)

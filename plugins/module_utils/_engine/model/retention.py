@@ -15,14 +15,23 @@ from .record import Point, ReplicaRecord
 
 
 def expired_points(points: Sequence[Point], *, keep: int) -> tuple[UUID, ...]:
-    """Return the oldest points beyond the newest ``keep``; oldest first, as merging wants it."""
-    surplus = max(0, len(points) - max(1, keep))
-    return tuple(point.point_id for point in points[:surplus])
+    """Return the oldest points beyond the newest ``keep``; oldest first, as merging wants it.
+
+    Pinned points stay and do not count: whoever pins one wants it beside the ``keep`` newest.
+    """
+    unpinned = [point.point_id for point in points if not point.pins]
+    return tuple(unpinned[: max(0, len(unpinned) - max(1, keep))])
 
 
 def begin_removal(record: ReplicaRecord, doomed: Sequence[UUID]) -> ReplicaRecord:
     """Move restore points from the list of usable ones to ``removing``: from here on nobody may start from them."""
     return replace(_without(record, doomed), removing=tuple(dict.fromkeys([*record.removing, *doomed])))
+
+
+def end_removal(record: ReplicaRecord, gone: UUID) -> ReplicaRecord:
+    """Forget a restore point that is merged away; its files may be unused from here on."""
+    removing = tuple(point_id for point_id in record.removing if point_id != gone)
+    return replace(record, removing=removing, tree=tuple(point_id for point_id in record.tree if point_id != gone))
 
 
 def lost_points(record: ReplicaRecord, *, on_host: Collection[UUID]) -> tuple[Point, ...]:

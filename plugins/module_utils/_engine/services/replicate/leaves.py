@@ -16,7 +16,8 @@ from ...model.naming import journal_of
 from ...model.record import Content, ReplicaDisk
 from ...model.retention import forget_points, lost_points
 from ...transfers import LeafState
-from .work import Work, settling
+from .rest import settle
+from .work import Work
 
 
 class LeafUnclean(Exception):
@@ -126,8 +127,7 @@ def fresh_leaves(work: Work, problem: LeafUnclean) -> None:
     work.reporter.warn(f"a leaf is damaged and is replaced by a fresh one: {problem.error.message}")
     if newest is not None:
         work.target.apply_restore_point(work.record.fence, work.replica_vm_id, restore_point_id=newest.point_id)
-        if not work.wait_idle(work.target, work.replica_vm_id, seconds=work.site.limits.settle_seconds):
-            raise settling(work)
+        settle(work)
     kept = set(newest.disk_ids) if newest is not None else set()
     for disk in work.record.disks:
         if disk.disk_id not in kept:

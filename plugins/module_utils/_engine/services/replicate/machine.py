@@ -32,6 +32,7 @@ from .records import FolderTaken, FoundRecords, RecordStore, find_records, new_r
 from .recovery import recover
 from .refusals import in_terms_of_the_job
 from .reporting import Reporter, bug
+from .rest import look_at_source
 from .settle import convert, make_restore_point, retain, tidy
 from .site import Site
 from .source import adopt, find_machine, freeze, keep_frozen, let_go, require_source_space
@@ -241,7 +242,7 @@ class MachineTask:
         if leftover is None:
             work.enter(Phase.CHECKPOINT)
             require_source_space(work.source, work.config)
-            work.wait_idle(work.source, work.vm_id, seconds=self._site.limits.busy_seconds)
+            look_at_source(work)
             frozen = freeze(work)
         else:
             frozen = adopt(work, leftover.checkpoint)

@@ -65,6 +65,10 @@ class Reporter:
         self.warnings.append(text)
         self._say(EventKind.WARNING, text)
 
+    def note(self, text: str) -> None:
+        """Tell what is worth knowing, but nothing to worry about."""
+        self._say(EventKind.NOTE, text)
+
     def fail(self, error: EngineError, *, outcome: Outcome) -> None:
         """Tell why the task ends."""
         plain = error.as_dict()

@@ -15,10 +15,11 @@ from ...model.naming import restore_point_name
 from ...model.record import Content, Cycle, Pending, Point, ReplicaDisk, TrackingPoint
 from ...model.repairs import repairs_left
 from ...model.replica_state import Move, after_move
-from ...model.retention import begin_removal, expired_points, forget_unused, unused_files
+from ...model.retention import begin_removal, end_removal, expired_points, forget_unused, unused_files
 from ...progress import Phase
 from .leaves import current_tree, fingerprints, forget_lost_points
-from .work import Work, settling
+from .rest import is_merged, problem_of, settle
+from .work import Work
 
 
 def convert(work: Work) -> None:
@@ -51,16 +52,21 @@ def point_name(pending: Pending) -> str:
 def make_restore_point(work: Work) -> None:
     """Checkpoint the replica and commit the record."""
     work.enter(Phase.RESTORE_POINT)
-    _settle(work)
-    name = point_name(work.pending)
-    made = work.target.create_restore_point(work.record.fence, work.replica_vm_id, name=name)
-    _settle(work)
+    settle(work)
+    made = _checkpoint(work, name=point_name(work.pending))
+    settle(work)
     commit(work, made, vouched=True)
 
 
-def _settle(work: Work) -> None:
-    if not work.wait_idle(work.target, work.replica_vm_id, seconds=work.site.limits.settle_seconds):
-        raise settling(work)
+def _checkpoint(work: Work, *, name: str) -> RestorePoint:
+    """Raises HypervisorError ``merge_stalled`` when the host makes none above a merge that does not get on."""
+    try:
+        return work.target.create_restore_point(work.record.fence, work.replica_vm_id, name=name)
+    except HypervisorError as refusal:
+        problem = problem_of(work, work.target.activity(work.replica_vm_id)) if work.merges_stall else None
+        if problem is None:
+            raise
+        raise problem from refusal
 
 
 def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
@@ -129,26 +135,48 @@ def tidy(work: Work) -> None:
 
 
 def retain(work: Work) -> None:
-    """Merge restore points beyond the number to keep, oldest first. A failure is left to the next session."""
-    doomed = expired_points(work.record.restore_points, keep=work.job.restore_points)
-    if not doomed and not work.record.removing and not unused_files(work.record):
+    """Merge restore points beyond the number to keep, oldest first; what a session does of it is bounded.
+
+    A failure is left to the next session.
+    """
+    if not _due(work) and not unused_files(work.record):
         return
     work.enter(Phase.RETENTION)
-    work.store.save(begin_removal(work.record, doomed))
     try:
-        _merge(work, work.record.removing)
+        _merge_due(work)
         for path in unused_files(work.record):
             work.target.remove_file(work.record.fence, path)
         work.store.save(forget_unused(work.record))
     except EngineError as error:
         work.left_over("merging old restore points", error=error)
+    left = len(_due(work))
+    if left:
+        work.reporter.note(f"{left} old restore points are left for the next session to merge")
 
 
-def _merge(work: Work, removing: tuple[UUID, ...]) -> None:
+def _due(work: Work) -> tuple[UUID, ...]:
+    """Return the restore points to be merged away: those that were begun, then the oldest beyond the number to keep."""
+    return (*work.record.removing, *expired_points(work.record.restore_points, keep=work.job.restore_points))
+
+
+def _merge_due(work: Work) -> None:
+    limits = work.site.limits
+    deadline = work.site.clock.monotonic() + limits.retention_seconds
+    for point_id in _due(work)[: limits.merges]:
+        now = work.site.clock.monotonic()
+        if now >= deadline or not is_merged(work, seconds=0):
+            return
+        if not _merge(work, point_id, seconds=min(limits.settle_seconds, deadline - now)):
+            return
+
+
+def _merge(work: Work, point_id: UUID, *, seconds: float) -> bool:
+    """Merge one restore point away, False when that takes longer; the next session goes on where the record says."""
     trusted = [disk.disk_id for disk in work.record.disks if disk.data_write_guid is not None]
-    for point_id in removing:
-        work.target.remove_restore_point(work.record.fence, work.replica_vm_id, restore_point_id=point_id)
-        _settle(work)
-    disks = fingerprints(work, of=trusted)
-    work.store.save(replace(work.record, disks=disks, removing=(), tree=current_tree(work)))
-    work.removed += removing
+    work.store.save(begin_removal(work.record, [point_id]))
+    work.target.remove_restore_point(work.record.fence, work.replica_vm_id, restore_point_id=point_id)
+    if not is_merged(work, seconds=seconds):
+        return False
+    work.store.save(end_removal(replace(work.record, disks=fingerprints(work, of=trusted)), point_id))
+    work.removed.append(point_id)
+    return True

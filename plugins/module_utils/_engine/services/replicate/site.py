@@ -23,6 +23,9 @@ class Limits:
     poll_seconds: float = 0.5
     busy_seconds: float = 300.0  # how long a host may be busy with somebody else's operation
     settle_seconds: float = 900.0  # how long checkpoints and merges may take to settle
+    merges: int = 8  # restore points that one session merges at most
+    retention_seconds: float = 900.0  # how long one session merges
+    chain_files: int = 48  # of a disk: with so many nobody makes one more checkpoint of it
     reconnect_seconds: float = 15.0
     reconnect_limit_seconds: float = 1800.0
     stall_seconds: float = 2700.0  # how long a transfer may stand still; movers that lost each other give up before

@@ -18,7 +18,8 @@ from ...model.naming import marker, safe_stem, unused
 from ...model.record import Content, ReplicaDisk, ReplicaRecord, RetiredDisk
 from ...model.scopes import Decision, Fate, fate_of, for_new_image
 from .leaves import current_tree
-from .work import Work, settling
+from .rest import settle
+from .work import Work
 
 
 def prepare(work: Work, frozen: Sequence[FrozenDisk]) -> dict[UUID, Decision]:
@@ -40,8 +41,7 @@ def prepare(work: Work, frozen: Sequence[FrozenDisk]) -> dict[UUID, Decision]:
 def require_at_rest(work: Work) -> None:
     """Raise StateError when the replica is gone or runs; wait until the host does nothing with its checkpoints."""
     require_off(work)
-    if not work.wait_idle(work.target, work.replica_vm_id, seconds=work.site.limits.settle_seconds):
-        raise settling(work)
+    settle(work)
 
 
 def _ensure_machine(work: Work) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
-from ...errors import CatalogError, EngineError, HypervisorError, StateError
+from ...errors import CatalogError, EngineError, StateError
 from ...jobs import JobSpec
 from ...machines import HostPath, MachineConfig
 from ...model.record import Pending, ReplicaRecord
@@ -49,6 +49,7 @@ class Work:
     transfer_seconds: float = 0.0
     bottleneck: str = ""
     new_point: UUID | None = None
+    merges_stall: bool = False  # this session has waited for them as long as it may
 
     @property
     def record(self) -> ReplicaRecord:
@@ -99,15 +100,6 @@ class Work:
     def on_target(self, path: str) -> HostPath:
         return HostPath(self.job.target_host, path)
 
-    def wait_idle(self, host: Hypervisor, vm_id: UUID, *, seconds: float) -> bool:
-        """Wait until a host does nothing with a machine's checkpoints; False when it takes too long."""
-        deadline = self.site.clock.monotonic() + seconds
-        while not host.is_idle(vm_id):
-            if self.site.clock.monotonic() >= deadline:
-                return False
-            self.pause()
-        return True
-
     def pause(self) -> None:
         """Let a moment pass while waiting for somebody else."""
         self.site.clock.sleep(self.site.limits.poll_seconds)
@@ -116,6 +108,11 @@ class Work:
     def left_over(self, action: str, *, error: EngineError) -> None:
         """Warn of something that failed after the restore point was committed; the next session repeats it."""
         self.reporter.warn(f"{action} did not work and is left to the next session: {error.message}")
+
+    def warn_once(self, text: str) -> None:
+        """Warn of something that several steps may meet."""
+        if text not in self.reporter.warnings:
+            self.reporter.warn(text)
 
     def index_replica(self) -> None:
         """Let the catalog follow the record; a catalog that fails costs history only."""
@@ -152,13 +149,4 @@ def replica_entry(record: ReplicaRecord, *, now: float) -> ReplicaEntry:
         if error is None
         else {"code": error.code, "reason": error.reason, "message": error.message, "hint": error.hint},
         updated_at=now,
-    )
-
-
-def settling(work: Work) -> HypervisorError:
-    """Build the error for a replica whose checkpoints do not come to rest."""
-    return HypervisorError(
-        f"replica {work.record.target.name}: checkpoints do not settle on {work.job.target_host}",
-        hint="look into the event log of the host: a merge may lack space, or another program holds a file",
-        reason="not_settled",
     )
