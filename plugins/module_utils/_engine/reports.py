@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
 
+from .extents import Extent
+from .verification import Verdict, VerifyMode
+
 
 class Outcome(Enum):
     """How a session or a machine task stands."""
@@ -82,6 +85,8 @@ class DiskReport:
     traffic: Traffic
     seconds: float
     bottleneck: str
+    bad_bytes: int = 0  # of a verification
+    bad: tuple[Extent, ...] = ()  # a short list: neighbours may be joined
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -90,6 +95,8 @@ class DiskReport:
             "scope": self.scope,
             "reason": self.reason,
             **self.traffic.as_dict(),
+            "bytes_bad": self.bad_bytes,
+            "bad_extents": [{"offset": extent.offset, "length": extent.length} for extent in self.bad],
             "duration_seconds": round(self.seconds, 3),
             "rate": self.traffic.rate(self.seconds),
             "bottleneck": self.bottleneck,
@@ -115,6 +122,28 @@ class PointReport:
 
 
 @dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """What a verification found out about the newest restore point."""
+
+    point_id: UUID
+    mode: VerifyMode
+    sample_percent: int | None  # None: everything
+    seed: int | None  # chooses the sample: the same again reads the same
+    verdict: Verdict
+    suspects: tuple[UUID, ...]  # older restore points that stand on the files of one that is bad
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "restore_point": str(self.point_id),
+            "mode": self.mode.value,
+            "sample_percent": self.sample_percent,
+            "sample_seed": self.seed,
+            "verdict": self.verdict.value,
+            "suspect_restore_points": [str(point_id) for point_id in self.suspects],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class MachineReport:
     """One machine of a job session."""
 
@@ -130,6 +159,7 @@ class MachineReport:
     restore_points: tuple[PointReport, ...] = ()  # all that the replica has, oldest first
     removed_restore_points: tuple[UUID, ...] = ()
     disks: tuple[DiskReport, ...] = ()
+    verification: VerificationReport | None = None
     warnings: tuple[str, ...] = ()
     error: dict[str, object] | None = None
 
@@ -159,6 +189,7 @@ class MachineReport:
             "rate": self.traffic.rate(self.transfer_seconds),
             "bottleneck": self.bottleneck,
             "disks": [disk.as_dict() for disk in self.disks],
+            "verification": None if self.verification is None else self.verification.as_dict(),
             "warnings": list(self.warnings),
             "error": self.error,
         }

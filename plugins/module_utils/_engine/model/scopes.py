@@ -34,6 +34,8 @@ class Reason(Enum):
     SOURCE_CHAIN_CHANGED = "source_chain_changed"
     TRACKING_LOST = "tracking_lost"
     TRACKED = "tracked"
+    SAMPLE = "sample"  # of a verification, as FULL
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,15 +46,21 @@ class Comparing(Sending):
         return Packed(extent, memory=memory, bad=bad)
 
     def _deliver(self, packed: Packed) -> None:
-        """Note a unit: first what is bad, then how far it is, as a lost connection goes on behind that."""
-        length, bad = packed.extent.length, total(packed.bad)
+        """Note a unit, all of it at once: whoever goes on behind ``durable_until`` relies on the rest."""
+        length, bad, status = packed.extent.length, total(packed.bad), self._progress.status
+        known = status.bad
         if bad:
-            known = normalize([*self._progress.status.bad, *packed.bad], size=self._plan.size)
-            known = coarsen(known, count_max=BAD_MAX, size=self._plan.size)
-            self._progress.set(bad=tuple(known))
-        sent = place_frame(Kind.COMPARE, packed.extent).size
-        self._progress.add(sent=sent, processed=length, read=length, same=length - bad, bad_bytes=bad)
-        self._progress.set(durable_until=packed.extent.end)
+            merged = normalize([*known, *packed.bad], size=self._plan.size)
+            known = tuple(coarsen(merged, count_max=BAD_MAX, size=self._plan.size))
+        self._progress.set(
+            sent=status.sent + place_frame(Kind.COMPARE, packed.extent).size,
+            processed=status.processed + length,
+            read=status.read + length,
+            same=status.same + length - bad,
+            bad_bytes=status.bad_bytes + bad,
+            bad=known,
+            durable_until=packed.extent.end,
+        )
 
 
 def to_compare(allocated: list[Extent], left_out: list[Extent], *, size: int, sample: Sample | None) -> list[Extent]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from ...errors import EngineError, FormatError, PeerError, StateError, TransportError
-from ...extents import Extent
+from ...extents import Extent, normalize
 from ...machines import HostPath, Slot
 from ...model.bottleneck import bottleneck, busy_by_part, together
 from ...model.naming import readable_time
@@ -23,7 +23,7 @@ from ...model.scopes import Decision
 from ...ports import Mover
 from ...progress import Amount
 from ...reports import DiskReport, Outcome, Traffic
-from ...transfers import Scope, Side, SourceOrder, TargetOrder, Ticket, TransferState, TransferStatus
+from ...transfers import Sample, Scope, Side, SourceOrder, TargetOrder, Ticket, TransferState, TransferStatus
 from ...wire.failures import error_from_plain
 from .leaves import LeafUnclean
 from .movers import in_words_of_the_host
@@ -36,7 +36,7 @@ RATE_WEIGHT = 0.3  # of the newest measurement in the smoothed rate
 
 @dataclass(frozen=True, slots=True)
 class DiskOrder:
-    """What to send of a disk, from which frozen chain into which leaf (both leaf first)."""
+    """What to send of a disk, from which frozen chain into which leaf (both leaf first), or what to compare."""
 
     disk_id: UUID
     slot: Slot
@@ -46,6 +46,8 @@ class DiskOrder:
     source_chain: tuple[HostPath, ...]
     target_chain: tuple[HostPath, ...]
     data_write_guid: UUID | None
+    cycle_id: str  # names the frozen content
+    sample: Sample | None = None
 
 
 class LeafTouched(Exception):
@@ -77,6 +79,9 @@ class DiskTransfer:
         self._asked = self._target  # the mover that was called last
         self._waiting_since: float | None = None  # seconds since 1970; None: it goes on
         self._peer_errors = 0
+        self._compared_until = self._compared_bytes = 0  # by earlier attempts of a verification
+        self._bad_before: tuple[Extent, ...] = ()
+        self._bad_bytes_before = 0
         self.data_write_guid: UUID | None = None
 
     @property
@@ -100,7 +105,14 @@ class DiskTransfer:
             traffic=replace(traffic, disk=order.size, total=self._amount.total),
             seconds=self._seen_at - self._started_at,
             bottleneck=bottleneck(self.parts),
+            bad_bytes=self._bad_bytes_before + self._status.bad_bytes,
+            bad=self.bad,
         )
+
+    @property
+    def bad(self) -> tuple[Extent, ...]:
+        """What a verification found bad so far."""
+        return tuple(normalize([*self._bad_before, *self._status.bad], size=self._order.size))
 
     def _open(self) -> None:
         """Open both sides. Raises LeafUnclean, LeafTouched, or what a mover refuses."""
@@ -111,24 +123,31 @@ class DiskTransfer:
             target_mover=self._target.name,
             replica_id=record.replica_id,
             disk_id=order.disk_id,
-            cycle_id=str(self._work.pending.cycle_id),
+            cycle_id=order.cycle_id,
             epoch=record.epoch,
             expires_at=site.clock.now() + site.limits.ticket_seconds,
         )
         self._ticket = ticket
-        self._open_leaf(TargetOrder(ticket, order.target_chain, order.data_write_guid))
+        read_only = order.decision.scope is Scope.VERIFY
+        self._open_leaf(TargetOrder(ticket, order.target_chain, order.data_write_guid, read_only))
         self._asked = self._source
         self._status = self._source.start_source(
             SourceOrder(
                 ticket=ticket,
                 chain=order.source_chain,
                 scope=order.decision.scope,
-                extents=order.extents,
+                extents=self._extents(),
                 unit=self._work.job.block_size,
                 compression=self._work.job.compression.level,
                 target_address=self._target.data_address,
+                sample=order.sample,
             )
         )
+
+    def _extents(self) -> tuple[Extent, ...]:
+        """Return those of the order; what is left out of a verification is also what was compared before."""
+        order, compared = self._order, Extent(0, self._compared_until)
+        return tuple(normalize([*order.extents, compared], size=order.size)) if compared.length else order.extents
 
     def _open_leaf(self, target_order: TargetOrder) -> None:
         self._asked = self._target
@@ -210,7 +229,8 @@ class DiskTransfer:
     def _note(self, status: TransferStatus, target: TransferStatus) -> None:
         """Measure the rate and pass the progress on."""
         now = self._work.site.clock.monotonic()
-        done, seconds = status.processed - self._amount.processed, now - self._seen_at
+        total, processed = (self._compared_bytes + count for count in (status.total, status.processed))
+        done, seconds = processed - self._amount.processed, now - self._seen_at
         rate = self._amount.rate
         if seconds > 0:
             newest = max(0, done) / seconds
@@ -219,7 +239,7 @@ class DiskTransfer:
             self._alive_at = now
             self._is_outage_told = False
         self._seen_at, self._status, self._target_status = now, status, target
-        self._amount = Amount(status.total, status.processed, self._before.sent + status.sent, rate)
+        self._amount = Amount(total, processed, self._before.sent + status.sent, rate)
         if status.state is TransferState.WAITING:  # the source mover has no connection to the target mover
             self._tell_waiting(self._target)
             return
@@ -240,6 +260,10 @@ class DiskTransfer:
     def _reopen(self) -> None:
         """Begin with a new ticket; what is durable of the cycle is not sent again."""
         self.close()
+        if self._order.decision.scope is Scope.VERIFY:
+            self._compared_until = max(self._compared_until, self._status.durable_until)
+            self._compared_bytes += self._status.processed
+            self._bad_before, self._bad_bytes_before = self.bad, self.report.bad_bytes
         self._before += self._traffic(self._status)
         self._parts_before = self.parts
         self._status = self._target_status = TransferStatus(TransferState.WAITING)
@@ -272,4 +296,4 @@ def covers(scope: Scope, changed: Sequence[Extent], *, size: int) -> tuple[Exten
     """Return the extents of an order."""
     if scope is Scope.ALLOCATED:
         return ()
-    return tuple(changed) if scope is Scope.CHANGED else whole_disk(size)
+    return whole_disk(size) if scope is Scope.COMPARE else tuple(changed)

@@ -73,27 +73,39 @@ def _run(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, Pen
 def _decide(
     work: Work, frozen: Sequence[FrozenDisk], *, untouched: frozenset[UUID], resumed: Mapping[UUID, PendingDisk]
 ) -> dict[UUID, Decision]:
-    tracking = work.record.tracking
-    alive = tracking is not None and tracking.reference_point_id in {
-        point.reference_point_id for point in work.source.reference_points(work.vm_id)
-    }
+    alive = tracking_point_lives(work)
     decisions = {}
     for disk in frozen:
         known = work.record.disk(disk.disk_id)
         if known is None:
             continue
-        evidence = Evidence(
-            leaf_untouched=disk.disk_id in untouched,
-            version_tracked=work.config.machine.version_number >= VERSION_TRACKED,
-            rct_id=tracking.rct_ids.get(disk.disk_id) if tracking is not None else None,
-            tracking_point_alive=alive,
-        )
+        is_untouched = disk.disk_id in untouched
         earlier = resumed.get(disk.disk_id)
-        if earlier is not None and evidence.leaf_untouched:
+        if earlier is not None and is_untouched:
             decisions[disk.disk_id] = Decision(earlier.scope, Reason.RESUMED)
         else:
-            decisions[disk.disk_id] = decide(known, disk, evidence=evidence)
+            known_of = evidence(work, disk.disk_id, tracking_point_alive=alive, leaf_untouched=is_untouched)
+            decisions[disk.disk_id] = decide(known, disk, evidence=known_of)
     return decisions
+
+
+def tracking_point_lives(work: Work) -> bool:
+    """Ask the source for the reference point that the record names."""
+    tracking = work.record.tracking
+    return tracking is not None and tracking.reference_point_id in {
+        point.reference_point_id for point in work.source.reference_points(work.vm_id)
+    }
+
+
+def evidence(work: Work, disk_id: UUID, *, tracking_point_alive: bool, leaf_untouched: bool = True) -> Evidence:
+    """Return what is known of a disk before a cycle."""
+    tracking = work.record.tracking
+    return Evidence(
+        leaf_untouched=leaf_untouched,
+        version_tracked=work.config.machine.version_number >= VERSION_TRACKED,
+        rct_id=tracking.rct_ids.get(disk_id) if tracking is not None else None,
+        tracking_point_alive=tracking_point_alive,
+    )
 
 
 def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID, Decision]) -> list[DiskOrder]:
@@ -102,7 +114,7 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
         known = work.record.disk(disk.disk_id)
         if known is None:
             raise StateError(f"disk {disk.slot} is not in the record", reason="record_invalid")
-        decision, changed = _changes(work, disk, decision=decisions[disk.disk_id])
+        decision, changed = changes(work, disk, decision=decisions[disk.disk_id])
         if known.repairs:
             work.reporter.warn(f"disk {disk.slot}: {readable(total(known.repairs))} that are bad are sent again")
         if decision.scope is Scope.COMPARE:
@@ -118,13 +130,14 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
                 source_chain=tuple(work.on_source(path) for path in disk.chain),
                 target_chain=chain_of(work, known.leaf),
                 data_write_guid=known.data_write_guid if decision.scope is Scope.CHANGED else None,
+                cycle_id=str(work.pending.cycle_id),
             )
         )
     _require_space_for(work, orders)
     return orders
 
 
-def _changes(work: Work, disk: FrozenDisk, *, decision: Decision) -> tuple[Decision, Sequence[Extent]]:
+def changes(work: Work, disk: FrozenDisk, *, decision: Decision) -> tuple[Decision, Sequence[Extent]]:
     """Ask for changes where they are to be sent; an answer that cannot be trusted leads to a comparison."""
     tracking = work.record.tracking
     if decision.scope is not Scope.CHANGED or tracking is None:
@@ -183,7 +196,8 @@ def _record(work: Work, orders: Sequence[DiskOrder]) -> None:
     work.reporter.begin_disks([(str(order.slot), order.disk_id, order.decision) for order in orders])
 
 
-def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
+def run_transfers(work: Work, orders: Sequence[DiskOrder]) -> list[DiskTransfer]:
+    """Carry out the orders, some side by side, to their end."""
     started_at = work.site.clock.monotonic()
     waiting = list(orders)
     begun: list[DiskTransfer] = []
@@ -206,7 +220,11 @@ def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
             seconds=work.site.clock.monotonic() - started_at,
             slowest=bottleneck(together(transfer.parts for transfer in begun)),
         )
-    guids = {transfer.disk_id: transfer.data_write_guid for transfer in begun}
+    return begun
+
+
+def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
+    guids = {transfer.disk_id: transfer.data_write_guid for transfer in run_transfers(work, orders)}
     disks = tuple(replace(disk, data_write_guid=guids[disk.disk_id]) for disk in work.pending.disks)
     traffic = sum((report.traffic for report in work.disk_reports), work.pending.traffic)
     work.intend(replace(work.pending, step=Phase.CONVERT, disks=disks, traffic=traffic))
