@@ -19,6 +19,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -88,9 +89,31 @@ class _SkipCounter:
         return (yield)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        _print_figures(terminalreporter)
         if not self._skips:
             return
         verdict = "a skip is a failure in this run" if self._forbidden else "these tests could not run here"
         terminalreporter.section(f"{len(self._skips)} skipped: {verdict}", red=self._forbidden, bold=True)
         for name, reason in sorted(self._skips.items()):
             terminalreporter.line(f"SKIPPED {name}: {reason}")
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say how much a test did: its figures stand below the results of the run, whether it passed or not."""
+
+    def say(text: str) -> None:
+        request.node.user_properties.append(("figures", text))
+
+    return say
+
+
+def _print_figures(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [
+        each for listed in terminalreporter.stats.values() for each in listed if hasattr(each, "user_properties")
+    ]
+    figures = {(each.nodeid, text) for each in reports for name, text in each.user_properties if name == "figures"}
+    if figures:
+        terminalreporter.section("figures")
+    for nodeid, text in sorted(figures):
+        terminalreporter.line(f"{nodeid.rpartition('::')[2]}: {text}")

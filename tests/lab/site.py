@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +55,7 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.control import calls
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.front import Front
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.process import LabHostProcess
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.serving import Row
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.wire import decode, encode
 from ansible_collections.opendr.hyperv.tests.lab.mover import Access, LabMover, tls_files
 from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
@@ -248,16 +249,26 @@ class MemoryJournal:
         return [event.text for event in self.events]
 
 
+class CurrentFront:
+    """A ContractServer: the front of a host as it is now, for callers that outlive a restart of the host."""
+
+    def __init__(self, fronts: Mapping[str, Front], name: str) -> None:
+        self._fronts = fronts
+        self._name = name
+
+    def dispatch(self, function: str, parameters: Mapping[str, object], *, user: str) -> Iterator[Row]:
+        return self._fronts[self._name].dispatch(function, parameters, user=user)
+
+
 class SmallSite(LabSite):
     """Everything in this process: model hosts behind their contract fronts, movers in threads over TLS."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._hosts = {name: ModelHost(folder / name, name=name) for name in (SOURCE, TARGET)}
-        self.fronts = {name: Front(host) for name, host in self._hosts.items()}
-        self.source, self.target = (DirectControl(calls(host, self.fronts[name])) for name, host in self._hosts.items())
-        for host in self._hosts.values():
-            host.start()
+        self._hosts: dict[str, ModelHost] = {}
+        self.fronts: dict[str, Front] = {}
+        for name in (SOURCE, TARGET):
+            self._start_host(name)
         self.movers: dict[str, MoverServer] = {}
         self._threads: list[threading.Thread] = []
         for name in (SOURCE, TARGET):
@@ -286,12 +297,13 @@ class SmallSite(LabSite):
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def run(self, job: JobSpec | None = None, *, site: Site | None = None) -> SessionReport:
-        """Run a session; ``journal`` has what it told."""
+    def run(
+        self, job: JobSpec | None = None, *, site: Site | None = None, between: Callable[[Site], Site] | None = None
+    ) -> SessionReport:
+        """Run a session; ``journal`` has what it told. ``between`` may put something before each of its ports."""
         self.journal = MemoryJournal()
-        return run_session(
-            replace(site or self.site(), journal=self.journal), job or self.job(), session_id=uuid.uuid4()
-        )
+        ports = replace(site or self.site(), journal=self.journal)
+        return run_session(between(ports) if between else ports, job or self.job(), session_id=uuid.uuid4())
 
     def site(self, *, state: str = "state", **changes: Any) -> Site:
         """Return the ports of a manager with a state folder of its own name."""
@@ -319,10 +331,25 @@ class SmallSite(LabSite):
         self.target.wait_until(lambda: not any(is_locked(str(path)) for path in paths), "movers to let go")
 
     def connect_host(self, name: str) -> Hypervisor:
-        return PsrpHypervisor(DirectHost(name, self.fronts[name]))
+        return PsrpHypervisor(DirectHost(name, CurrentFront(self.fronts, name)))
 
     def connect_mover(self, name: str) -> Mover:
         return MoverClient(name, ("127.0.0.1", self.movers[name].port), files=tls_files(self._manager))
+
+    def restart_host(self, name: str) -> None:
+        """Let a host die and begin again with what is in its folder."""
+        self._hosts[name].stop()
+        self._start_host(name)
+
+    def _start_host(self, name: str) -> None:
+        host = self._hosts[name] = ModelHost(self.folder / name, name=name)
+        front = self.fronts[name] = Front(host)
+        control = DirectControl(calls(host, front))
+        if name == SOURCE:
+            self.source = control
+        else:
+            self.target = control
+        host.start()
 
     def start_mover(self, name: str, *, serves: Sequence[str]) -> None:
         """Start a mover that serves the volumes of these hosts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.replicate.site import Site
@@ -18,42 +19,53 @@ class Killed(BaseException):
 
 
 class Death:
-    """Strikes at the ``nth`` call of a function of any port, before it is made or after it had its effect."""
+    """Strikes at the ``nth`` call of a function of any port, before it is made or after it had its effect.
 
-    def __init__(self, function: str = "", *, nth: int = 1, after: bool = False) -> None:
+    ``instead`` is what happens then, where it is not the manager that dies.
+    """
+
+    def __init__(
+        self, function: str = "", *, nth: int = 1, after: bool = False, instead: Callable[[], None] | None = None
+    ) -> None:
         self._function = function
         self._nth = nth
         self._after = after
+        self._instead = instead
         self._lock = threading.Lock()
         self.trace: list[str] = []
         self.struck = False
 
     def site(self, site: Site) -> Site:
         """Return the site with ports that die."""
-        return Site(
-            **{
-                **{name: getattr(site, name) for name in Site.__slots__},
-                "connect_host": lambda name: Mortal(site.connect_host(name), self),
-                "connect_mover": lambda name: Mortal(site.connect_mover(name), self),
-            }
-        )
+        ports: dict[str, Any] = {
+            "connect_host": lambda name: Mortal(site.connect_host(name), self),
+            "connect_mover": lambda name: Mortal(site.connect_mover(name), self),
+            "catalog": Mortal(site.catalog, self),
+            "journal": Mortal(site.journal, self),
+        }
+        return replace(site, **ports)
 
     def counts(self) -> Counter[str]:
         return Counter(self.trace)
 
     def call(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         with self._lock:
-            if self.struck:
+            if self.struck and self._instead is None:
                 raise Killed(name)
             self.trace.append(name)
             strikes = name == self._function and self.trace.count(name) == self._nth
-            self.struck = strikes
+            self.struck = self.struck or strikes
         if strikes and not self._after:
-            raise Killed(name)
+            self._strike(name)
         result = real(*arguments, **named)
-        if strikes:
-            raise Killed(name)
+        if strikes and self._after:
+            self._strike(name)
         return result
+
+    def _strike(self, name: str) -> None:
+        if self._instead is None:
+            raise Killed(name)
+        self._instead()
 
 
 class Mortal:

@@ -46,6 +46,7 @@ def replicate_disks(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mappin
         except LeafUnclean as problem:
             if renewed:  # a fresh leaf is no better: the damage is below it
                 raise problem.error from problem
+            work.enter(Phase.PREPARE)
             fresh_leaves(work, problem)
             resumed, renewed = {}, True
     raise StateError(
