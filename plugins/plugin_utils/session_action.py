@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -13,7 +14,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
 from ansible.utils.display import Display
 
-from ..module_utils._engine.errors import EngineError
+from ..module_utils._engine.errors import EngineError, StateError
 from ..module_utils._failure import failure
 from .action_base import EngineAction, ModuleFailed, Result
 from .follower import GONE, ConnectionLost, Event, Follower, Session, Status
@@ -36,10 +37,17 @@ class SessionAction(EngineAction):
         sight of; it stays in the result.
         """
         session = result["session"]
+        play = os.getppid()
+
+        def poll(seen: int) -> Status | None:
+            if os.getppid() != play:
+                raise _unwatched(session["session_id"])
+            return self._poll(options["state_dir"], session["session_id"], seen)
+
         self._say(options, {"kind": "phase", "text": opening})
         follower = Follower(
             Session(session["session_id"], options["name"], options["poll_interval"], options["timeout"]),
-            poll=lambda seen: self._poll(options["state_dir"], session["session_id"], seen),
+            poll=poll,
             show=lambda event: self._say(options, event),
             clock=time,
         )
@@ -69,3 +77,8 @@ class SessionAction(EngineAction):
         prefix = f"{options['name']}: "  # a job is often called like its only machine
         line = event["text"] if event["text"].startswith(prefix) else prefix + event["text"]
         display.display(line, color=C.config.get_config_value(color) if color else None)
+
+
+def _unwatched(session_id: str) -> StateError:
+    """A play that was killed leaves the process of its task behind, which nobody would end before the session does."""
+    return StateError(f"the play was killed; session {session_id} goes on", current="running", reason="play_killed")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +86,19 @@ class Control:
         )
         outcome.status = run.status
         return outcome
+
+    def start(self, tasks: Sequence[Mapping[str, Any]]) -> subprocess.Popen[str]:
+        """Start ``ansible-playbook`` as somebody on a terminal does; all it says comes through ``stdout``."""
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(self.inventory)]
+        return subprocess.Popen(
+            [*command, str(self._prepare(tasks) / "project" / "play.yml")],
+            env={**os.environ, **self._environment(), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def task(self, module: str, /, *, check: bool = False, **options: Any) -> dict[str, Any]:
         """Run one task and return its result, also a failed one."""

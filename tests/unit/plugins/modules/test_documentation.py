@@ -55,7 +55,7 @@ def stand_in(option: dict[str, Any], value: Any) -> Any:
     """Put the default of an option, or anything of its type, where a template stands."""
     if not isinstance(value, str) or "{{" not in value:
         return value
-    return option.get("default") or {"list": ["a"], "dict": {"a": "b"}}.get(option.get("type", ""), value)
+    return option.get("default") or {"list": ["a"], "dict": {"a": "b"}, "int": 1}.get(option.get("type", ""), value)
 
 
 def documents(module: str) -> dict[str, Any]:
