@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ._engine.errors import FormatError
+from ._engine.machines import StoredRecord
 from ._engine.model.record import ReplicaRecord
 from ._engine.reports import PointReport, ReplicaEntry, SessionEntry
 
@@ -48,12 +49,12 @@ def replica(entry: ReplicaEntry) -> dict[str, t.Any]:
     }
 
 
-def record(folder: str, *, epoch: int, text: str) -> dict[str, t.Any]:
+def record(stored: StoredRecord) -> dict[str, t.Any]:
     """A replica as its record has it. One that cannot be read is returned with its ``error``."""
     try:
-        found = ReplicaRecord.parse(text)
+        found = ReplicaRecord.parse(stored.text)
     except FormatError as error:
-        return {"folder": folder, "epoch": epoch, "error": error.as_dict()}
+        return {"folder": stored.folder, "epoch": stored.epoch, "error": error.as_dict()}
     return {
         "replica_id": str(found.replica_id),
         "replica": found.target.name,
@@ -62,8 +63,8 @@ def record(folder: str, *, epoch: int, text: str) -> dict[str, t.Any]:
         "vm_name": found.source.name,
         "source_host": found.source.host,
         "target_host": found.target.host,
-        "folder": folder,
-        "epoch": epoch,
+        "folder": stored.folder,
+        "epoch": stored.epoch,
         "state": found.state.value,
         "restore_point_count": len(found.restore_points),
         "newest_source_time": found.newest.source_time if found.newest else None,

@@ -180,8 +180,7 @@ def read(module):
     result = {"changed": False, **(from_catalog(options) if options["gather"] else {})}
     if options["host"] is not None:
         with services.open_host(options, options["host"]) as host:
-            records = host.find_records(options["path"])
-            result["records"] = [shapes.record(folder, epoch=epoch, text=text) for folder, epoch, text in records]
+            result["records"] = [shapes.record(stored) for stored in host.find_records(options["path"])]
     return result
 
 

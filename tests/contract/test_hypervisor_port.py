@@ -38,7 +38,10 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
     Nic,
     PowerState,
     Slot,
+    SourceFence,
+    StoredRecord,
 )
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import CheckpointName
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.ports import Hypervisor
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.tests.integration.psrp.small_host import StoppableClock
@@ -51,6 +54,7 @@ from ansible_collections.opendr.hyperv.tests.lab.wsman.server import WsmanServer
 
 SIZE = 16 * MiB
 SLOT = Slot("SCSI", 0, 0)
+SOURCE = SourceFence(UUID("5e1f0000-0000-4000-8000-000000000001"), 3)
 FOLDER = r"C:\Replica\web"
 POINT = "2026-11-25T12:00:00Z"
 GEOMETRY = DiskGeometry(
@@ -75,9 +79,15 @@ class Site:
     def write(self, offset: int) -> None:
         self.model.guest.write(str(self.vm_id), str(SLOT), offset=offset, data=b"guest!!!" * 512)
 
+    def put(self, epoch: int, revision: int, *, over: int, **more: object) -> str:
+        """Write a record of this epoch and revision over the revision before, which has epoch ``over``."""
+        text = json.dumps({"epoch": epoch, "revision": revision, **more})
+        self.port.write_record(FOLDER, text, expected_epoch=over, expected_revision=revision - 1)
+        return text
+
     def replica(self, *, epoch: int = 1) -> tuple[Fence, UUID]:
         """Make a replica without disks under a record."""
-        self.port.write_record(FOLDER, json.dumps({"epoch": epoch}), expected_epoch=epoch - 1)
+        self.put(epoch, epoch, over=epoch - 1)
         fence = Fence(FOLDER, epoch)
         machine = self.port.create_machine(fence, name="web_replica", marker="opendr:1", generation=2, version="9.0")
         return fence, machine.vm_id
@@ -170,15 +180,15 @@ def test_configuration_has_hardware_and_disks(site: Site) -> None:
 
 def test_checkpoint_of_a_name_is_made_once(site: Site) -> None:
     before = time.time()
-    made = site.port.create_checkpoint(site.vm_id, name="opendr 1", consistency=Consistency.CRASH)
-    assert site.port.create_checkpoint(site.vm_id, name="opendr 1", consistency=Consistency.CRASH) == made
+    made = site.port.create_checkpoint(SOURCE, site.vm_id, name="opendr 1", consistency=Consistency.CRASH)
+    assert site.port.create_checkpoint(SOURCE, site.vm_id, name="opendr 1", consistency=Consistency.CRASH) == made
     assert site.port.checkpoints(site.vm_id) == [made]
     assert made.created_at == pytest.approx(before, abs=60)
     (disk,) = site.port.checkpoint_disks(site.vm_id, made.checkpoint_id)
     assert disk.slot == SLOT
     assert site.port.chain(disk.chain[0]) == disk.chain
-    site.port.remove_checkpoint(site.vm_id, made.checkpoint_id)
-    site.port.remove_checkpoint(site.vm_id, made.checkpoint_id)
+    site.port.remove_checkpoint(SOURCE, site.vm_id, checkpoint_id=made.checkpoint_id)
+    site.port.remove_checkpoint(SOURCE, site.vm_id, checkpoint_id=made.checkpoint_id)
     assert site.port.checkpoints(site.vm_id) == []
 
 
@@ -188,47 +198,50 @@ def test_disks_of_a_missing_checkpoint_are_refused(site: Site) -> None:
 
 
 def test_reference_point_leads_to_the_changes(site: Site) -> None:
-    first = site.port.create_checkpoint(site.vm_id, name="opendr 1", consistency=Consistency.CRASH)
-    point = site.port.convert_checkpoint(site.vm_id, first.checkpoint_id)
-    assert site.port.convert_checkpoint(site.vm_id, first.checkpoint_id) == point
+    first = site.port.create_checkpoint(SOURCE, site.vm_id, name="opendr 1", consistency=Consistency.CRASH)
+    point = site.port.convert_checkpoint(SOURCE, site.vm_id, checkpoint_id=first.checkpoint_id)
+    assert site.port.convert_checkpoint(SOURCE, site.vm_id, checkpoint_id=first.checkpoint_id) == point
     assert site.port.reference_points(site.vm_id) == [point]
     assert site.admin.settle()
     site.write(3 * MiB)
-    second = site.port.create_checkpoint(site.vm_id, name="opendr 2", consistency=Consistency.CRASH)
+    second = site.port.create_checkpoint(SOURCE, site.vm_id, name="opendr 2", consistency=Consistency.CRASH)
     (disk,) = site.port.checkpoint_disks(site.vm_id, second.checkpoint_id)
     rct_id = point.rct_ids[disk.disk_id]
     changes = site.port.changed_extents(disk.chain[0], rct_id=rct_id, size=SIZE)
     assert any(e.offset <= 3 * MiB and e.end >= 3 * MiB + 4 * KiB for e in changes)
     assert changes == sorted(changes)
     assert all(e.end <= SIZE for e in changes)
-    site.port.remove_reference_point(site.vm_id, point.reference_point_id)
-    site.port.remove_reference_point(site.vm_id, point.reference_point_id)
+    site.port.remove_reference_point(SOURCE, site.vm_id, reference_point_id=point.reference_point_id)
+    site.port.remove_reference_point(SOURCE, site.vm_id, reference_point_id=point.reference_point_id)
     assert site.port.reference_points(site.vm_id) == []
 
 
 def test_unknown_tracking_id_means_tracking_lost(site: Site) -> None:
-    made = site.port.create_checkpoint(site.vm_id, name="opendr 1", consistency=Consistency.CRASH)
+    made = site.port.create_checkpoint(SOURCE, site.vm_id, name="opendr 1", consistency=Consistency.CRASH)
     (disk,) = site.port.checkpoint_disks(site.vm_id, made.checkpoint_id)
     with pytest.raises(TrackingLost):
         site.port.changed_extents(disk.chain[0], rct_id="rct:unknown", size=SIZE)
 
 
-def test_record_is_replaced_by_its_epoch_only(site: Site) -> None:
+def test_record_is_replaced_by_its_epoch_and_revision_only(site: Site) -> None:
     assert site.port.find_records(r"C:\Replica") == []
-    site.port.write_record(FOLDER, '{"epoch": 1}', expected_epoch=0)
-    site.port.write_record(FOLDER, '{"epoch": 1}', expected_epoch=0)
-    assert reason_of(StateError, lambda: site.port.write_record(FOLDER, '{"epoch": 1, "x": 1}', expected_epoch=0)) == (
-        "fenced"
-    )
-    site.port.write_record(FOLDER, '{"epoch": 2}', expected_epoch=1)
-    assert site.port.find_records(r"C:\Replica") == [(FOLDER, 2, '{"epoch": 2}')]
+    site.put(1, 1, over=0)
+    site.put(1, 1, over=0)
+    site.put(1, 2, over=1)
+    for revision in (1, 2):  # one that comes late, and one of somebody who knew the same as the other
+        late = partial(site.put, 1, revision, over=revision - 1, x=1)
+        assert reason_of(StateError, late) == "fenced"
+    text = site.put(2, 3, over=1)
+    (found,) = site.port.find_records(r"C:\Replica")
+    assert found == StoredRecord(FOLDER, 2, 3, found.age_seconds, text)
+    assert 0 <= found.age_seconds < 60
     site.port.remove_record(Fence(FOLDER, 2))
     assert site.port.find_records(r"C:\Replica") == []
 
 
 def test_older_epoch_changes_nothing(site: Site) -> None:
     fence, vm_id = site.replica()
-    site.port.write_record(FOLDER, '{"epoch": 2}', expected_epoch=1)
+    site.put(2, 2, over=1)
     for call in (
         lambda: site.port.create_restore_point(fence, vm_id, name=POINT),
         lambda: site.port.attach_disk(fence, vm_id, slot=SLOT, path=rf"{FOLDER}\x.vhdx"),
@@ -236,6 +249,30 @@ def test_older_epoch_changes_nothing(site: Site) -> None:
     ):
         assert reason_of(StateError, call) == "fenced"
     assert site.port.machine(vm_id).name == "web_replica"
+
+
+def test_older_epoch_changes_nothing_on_the_source(site: Site) -> None:
+    made = site.port.create_checkpoint(SOURCE, site.vm_id, name="opendr 1", consistency=Consistency.CRASH)
+    site.port.hold_source(replace(SOURCE, epoch=4), site.vm_id, seconds=60)
+    for call in (
+        lambda: site.port.create_checkpoint(SOURCE, site.vm_id, name="opendr 1", consistency=Consistency.CRASH),
+        lambda: site.port.hold_source(SOURCE, site.vm_id, seconds=60),
+        lambda: site.port.convert_checkpoint(SOURCE, site.vm_id, checkpoint_id=made.checkpoint_id),
+        lambda: site.port.remove_checkpoint(SOURCE, site.vm_id, checkpoint_id=made.checkpoint_id),
+        lambda: site.port.remove_reference_point(SOURCE, site.vm_id, reference_point_id="Microsoft:1"),
+    ):
+        assert reason_of(StateError, call) == "fenced"
+    assert site.port.checkpoints(site.vm_id) == [made]
+    site.port.remove_checkpoint(replace(SOURCE, epoch=4), site.vm_id, checkpoint_id=made.checkpoint_id)
+
+
+def test_checkpoint_has_a_lease_that_its_replica_extends(site: Site) -> None:
+    name = str(CheckpointName(SOURCE.replica_id, uuid4()))
+    made = site.port.create_checkpoint(SOURCE, site.vm_id, name=name, consistency=Consistency.CRASH)
+    assert made.lease_seconds == pytest.approx(24 * 3600, abs=60)
+    site.port.hold_source(SOURCE, site.vm_id, seconds=100)
+    (held,) = site.port.checkpoints(site.vm_id)
+    assert 40 < held.lease_seconds <= 100
 
 
 def test_replica_machine_is_made_once_by_its_marker(site: Site) -> None:

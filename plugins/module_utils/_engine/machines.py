@@ -214,6 +214,7 @@ class Checkpoint:
     name: str
     created_at: float  # seconds since 1970, the host's clock
     consistency: Consistency
+    lease_seconds: int  # for which the host keeps it from now on; 0: it has ended, or was made by another product
     ignored_disks: tuple[Slot, ...] = ()
 
 
@@ -290,6 +291,28 @@ class Fence:
 
     folder: str
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFence:
+    """The right to work on the source of a replica: whose session it is, and its epoch."""
+
+    replica_id: UUID
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A replica record as its host has it; ``text`` may be none that can be understood (epoch and revision 0).
+
+    ``age_seconds`` have passed since it was written, by the host's clock; never below 0.
+    """
+
+    folder: str
+    epoch: int
+    revision: int
+    age_seconds: int
+    text: str
 
 
 VERSION_TRACKED: Final = (8, 0)  # configuration version from which change tracking works

@@ -29,6 +29,8 @@ from .machines import (
     ReferencePoint,
     RestorePoint,
     Slot,
+    SourceFence,
+    StoredRecord,
     Switch,
     VirtualMachine,
     VolumeSpace,
@@ -107,7 +109,7 @@ class Hypervisor(Protocol):
     """One Hyper-V host, through the functions of ``model/contract.py``.
 
     Every method may raise TransportError (host not reached, connection lost), HypervisorError (refused, with the
-    contract's error id), and StateError with reason ``fenced`` where it takes a Fence. Every call may be made again
+    contract's error id), and StateError with reason ``fenced`` where it takes a fence. Every call may be made again
     when its answer was lost (docs/design/host_contract.md, "Repeating"); an implementation does not do so by itself.
     """
 
@@ -126,19 +128,24 @@ class Hypervisor(Protocol):
 
     def configuration(self, vm_id: UUID) -> MachineConfig: ...
 
-    def create_checkpoint(self, vm_id: UUID, *, name: str, consistency: Consistency) -> Checkpoint: ...
+    def create_checkpoint(
+        self, fence: SourceFence, vm_id: UUID, *, name: str, consistency: Consistency
+    ) -> Checkpoint: ...
 
     def checkpoints(self, vm_id: UUID) -> list[Checkpoint]: ...
 
     def checkpoint_disks(self, vm_id: UUID, checkpoint_id: str) -> list[FrozenDisk]: ...
 
-    def convert_checkpoint(self, vm_id: UUID, checkpoint_id: str) -> ReferencePoint: ...
+    def hold_source(self, fence: SourceFence, vm_id: UUID, *, seconds: int) -> None:
+        """Let the host keep the replica's checkpoints of a machine so long from now on, also those made later."""
 
-    def remove_checkpoint(self, vm_id: UUID, checkpoint_id: str) -> None: ...
+    def convert_checkpoint(self, fence: SourceFence, vm_id: UUID, *, checkpoint_id: str) -> ReferencePoint: ...
+
+    def remove_checkpoint(self, fence: SourceFence, vm_id: UUID, *, checkpoint_id: str) -> None: ...
 
     def reference_points(self, vm_id: UUID) -> list[ReferencePoint]: ...
 
-    def remove_reference_point(self, vm_id: UUID, reference_point_id: str) -> None: ...
+    def remove_reference_point(self, fence: SourceFence, vm_id: UUID, *, reference_point_id: str) -> None: ...
 
     def changed_extents(self, path: str, *, rct_id: str, size: int) -> list[Extent]:
         """List what the guest may have written since a change-tracking id, as a normal list.
@@ -180,11 +187,15 @@ class Hypervisor(Protocol):
     def chain(self, path: str) -> tuple[str, ...]:
         """Return the chain of an image, leaf first. Raises HypervisorError ``Hvr.ChainBroken``."""
 
-    def write_record(self, folder: str, text: str, *, expected_epoch: int) -> None:
-        """Replace the record if its epoch is still the expected one (0: none yet). StateError ``fenced`` otherwise."""
+    def write_record(self, folder: str, text: str, *, expected_epoch: int, expected_revision: int) -> None:
+        """Replace the record if epoch and revision are still the expected ones (0: none yet).
 
-    def find_records(self, folder: str) -> list[tuple[str, int, str]]:
-        """Return folder, epoch and text of each record one level below a folder."""
+        The text that is stored already may be written again whatever is expected; that makes the record young.
+        Raises StateError, reason ``fenced``.
+        """
+
+    def find_records(self, folder: str) -> list[StoredRecord]:
+        """Return each record one level below a folder."""
 
     def remove_record(self, fence: Fence) -> None: ...
 

@@ -17,6 +17,7 @@ from ansible_collections.opendr.hyperv.tests.lab.oracles import first_difference
 from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
 
 SLOT = "SCSI 0:0"
+FENCE = {"ReplicaId": "5e1f0000-0000-4000-8000-000000000001", "Epoch": 1}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def chain_of(control, checkpoint, vm_id):
 def test_nothing_is_lost_by_a_kill(process, machine):
     with process.control() as control:
         control.write(machine, SLOT, offset=0, data=b"before" * 256 + bytes(512))
-        [made] = control.dispatch("New-HvrCheckpoint", VmId=machine, Name="point", Consistency="Application")
+        [made] = control.dispatch("New-HvrCheckpoint", **FENCE, VmId=machine, Name="point", Consistency="Application")
         control.write(machine, SLOT, offset=MiB, data=b"x" * 64 * KiB)
         control.switch(no_changes="empty")
     port = process.port
@@ -85,17 +86,17 @@ def test_kill_among_many_writes_leaves_disk_and_shadow_equal(process, machine):
         thread.join()
         process.start()
         with process.control() as control:
-            [made] = control.dispatch("New-HvrCheckpoint", VmId=machine, Name="probe", Consistency="Crash")
+            [made] = control.dispatch("New-HvrCheckpoint", **FENCE, VmId=machine, Name="probe", Consistency="Crash")
             disk_id, chain = chain_of(control, made["CheckpointId"], machine)
             assert first_difference(chain, control.shadow_of(made["CheckpointId"])[disk_id]) is None
-            control.dispatch("Remove-HvrCheckpoint", VmId=machine, CheckpointId=made["CheckpointId"])
+            control.dispatch("Remove-HvrCheckpoint", **FENCE, VmId=machine, CheckpointId=made["CheckpointId"])
             control.settle()
 
 
 def test_merges_happen_by_themselves(process, machine):
     with process.control() as control:
-        [made] = control.dispatch("New-HvrCheckpoint", VmId=machine, Name="point", Consistency="Crash")
-        control.dispatch("Convert-HvrCheckpoint", VmId=machine, CheckpointId=made["CheckpointId"])
+        [made] = control.dispatch("New-HvrCheckpoint", **FENCE, VmId=machine, Name="point", Consistency="Crash")
+        control.dispatch("Convert-HvrCheckpoint", **FENCE, VmId=machine, CheckpointId=made["CheckpointId"])
         control.wait_until(lambda: control.dispatch("Get-HvrActivity", VmId=machine)[0]["Idle"], "the merge")
         assert [row["Path"].endswith(".vhdx") for row in control.dispatch("Get-HvrLeaf", VmId=machine)] == [True, True]
 

@@ -94,8 +94,10 @@ def test_bytes_arrive_as_they_are(host: PsrpHost, small_host: SmallHost, data: b
 def test_long_text_goes_there_and_back(host: PsrpHost, small_host: SmallHost) -> None:
     record = "x\u2713" * 300_000  # more than an envelope holds
     small_host.answers["Set-HvrReplicaRecord"] = answer()
-    small_host.answers["Get-HvrReplicaRecord"] = answer({"Kind": "record", "Epoch": 7, "Record": record})
-    host.call("Set-HvrReplicaRecord", Folder="C:\\R", ExpectedEpoch=6, Record=record)
+    small_host.answers["Get-HvrReplicaRecord"] = answer(
+        {"Kind": "record", "Epoch": 7, "Revision": 9, "AgeSeconds": 3, "Record": record}
+    )
+    host.call("Set-HvrReplicaRecord", Folder="C:\\R", ExpectedEpoch=6, ExpectedRevision=8, Record=record)
     assert small_host.calls[0][1]["Record"] == record
     assert host.call("Get-HvrReplicaRecord", Folder="C:\\R")[0]["Record"] == record
 

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.system import StoppableClock
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import TransportError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Slot
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import CheckpointName
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import Lease
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
@@ -239,22 +240,13 @@ def test_two_managers_on_one_machine_at_once(site):
 
 def test_lease_of_another_manager_holds_until_it_ends(site):
     site.run()
-    now = [site.clock.now()]
-
-    class Held(type(site.clock)):
-        def now(self):
-            return now[0]
-
-    clock = Held()
-    first = site.site(clock=clock)
+    first, second = site.site(), site.site(state="other")
     record = site.record()
-    lease = {"manager": "mgr-1", "manager_id": first.manager_id, "session_id": record.replica_id, "until": now[0] + 300}
-    _take(site, lease)
-    second = site.site(state="other", clock=clock)
+    _take(site, Lease("mgr-1", first.manager_id, uuid.uuid4(), 300.0))
     error = only_error(site.run(site=second))
     assert (error["code"], error["reason"]) == ("state_conflict", "replica_busy")
     assert "manager mgr-1" in str(error["message"])
-    now[0] += 301
+    site.target.call("lab.set_clock", offset=301)
     assert site.run(site=second).outcome is Outcome.DONE
     assert site.record().epoch == record.epoch + 2
 
@@ -262,17 +254,19 @@ def test_lease_of_another_manager_holds_until_it_ends(site):
 def _take(site, lease):
     """Let another session hold the replica."""
     record = site.record()
-    held = replace(record, epoch=record.epoch + 1, lease=Lease(**{**lease, "session_id": uuid.uuid4()}))
-    site.target.dispatch(
-        "Set-HvrReplicaRecord", Folder=record.target.folder, ExpectedEpoch=record.epoch, Record=held.as_text()
-    )
+    held = replace(record, epoch=record.epoch + 1, revision=record.revision + 1, lease=lease)
+    expected = {"ExpectedEpoch": record.epoch, "ExpectedRevision": record.revision}
+    site.target.dispatch("Set-HvrReplicaRecord", Folder=record.target.folder, **expected, Record=held.as_text())
 
 
 def test_session_into_another_replica_has_the_machine_frozen(site):
+    other = uuid.uuid4()
     site.source.dispatch(
         "New-HvrCheckpoint",
+        ReplicaId=other,
+        Epoch=1,
         VmId=site.vm_id,
-        Name="OpenDR 00000000-0000-0000-0000-000000000001 00000000-0000-0000-0000-000000000002 20991231T000000Z",
+        Name=str(CheckpointName(other, uuid.uuid4())),
         Consistency="Crash",
     )
     error = only_error(site.run())
@@ -287,7 +281,7 @@ def test_session_that_was_fenced_changes_nothing(site):
     class Takeover(type(site.clock)):
         def sleep(self, seconds):
             if site.record().pending is not None and site.record().epoch == record.epoch + 1:
-                _take(site, {"manager": "x", "manager_id": record.replica_id, "until": 0.0})
+                _take(site, Lease("x", record.replica_id, uuid.uuid4(), 0.0))
             super().sleep(seconds)
 
     report = site.run(site=site.site(clock=Takeover()))

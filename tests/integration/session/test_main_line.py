@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Allocation
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
-from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER
+from ansible_collections.opendr.hyperv.tests.lab.direct_host import DirectHost
+from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, REPLICAS, SOURCE, TARGET
 
 
 def test_first_copy_sends_what_is_allocated_and_makes_a_restore_point(site):
@@ -70,21 +73,42 @@ def test_session_without_changes_makes_a_point_and_reads_nothing(site):
     site.prove(points=2)
 
 
-def test_lease_is_renewed_while_a_session_lives(site):
+def test_leases_are_renewed_while_a_session_lives(site):
     class Slow(type(site.clock)):
+        """Each pause takes 90 s, for the manager and for both hosts."""
+
         ahead = 0.0
 
-        def now(self):
-            return super().now() + self.ahead
+        def monotonic(self):
+            return super().monotonic() + self.ahead
 
         def sleep(self, seconds):
             self.ahead += 90 if seconds else 0
-            leases.extend(record.lease.until for record in site.records())
+            for host in (site.source, site.target):
+                host.call("lab.set_clock", offset=self.ahead)
+            ages.extend(row["AgeSeconds"] for row in site.target.dispatch("Find-HvrReplicaRecord", Folder=REPLICAS))
+            found = site.source.dispatch("Get-HvrCheckpoint", VmId=site.vm_id)
+            leases.extend(row["LeaseSeconds"] for row in found)
             super().sleep(seconds)
 
-    leases: list[float] = []
-    assert site.run(site=site.site(clock=Slow())).outcome is Outcome.DONE
-    assert leases[-1] > leases[0] + 60
+    class Resting(type(site.connect_host(TARGET))):
+        """A host that takes its time while the source is frozen."""
+
+        def activity(self, vm_id):
+            waits.append(vm_id)
+            found = super().activity(vm_id)
+            return replace(found, is_idle=found.is_idle and len(waits) > 20)
+
+    ages: list[int] = []
+    leases: list[int] = []
+    waits: list[object] = []
+    hosts = {SOURCE: site.connect_host(SOURCE), TARGET: Resting(DirectHost(TARGET, site.fronts[TARGET]))}
+    limits = replace(site.site().limits, lease_seconds=450.0, checkpoint_seconds=450.0, settle_seconds=1e6)
+    slow = site.site(clock=Slow(), limits=limits, connect_host=hosts.__getitem__)
+    assert site.run(site=slow).outcome is Outcome.DONE, site.journal.texts
+    assert len(leases) > 20
+    assert max(ages) < 2 * 90 + 5
+    assert min(leases) > 450 - 2 * 90 - 5
     assert site.record().lease is None
     site.prove(points=1)
 

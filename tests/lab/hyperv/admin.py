@@ -162,6 +162,12 @@ class Admin:
             self._lab.state.replica_roots = list(roots)
             self._lab.commit()
 
+    def set_clock(self, *, offset: float) -> None:
+        """Let the host's clock be wrong by so many seconds from now on."""
+        with self._lab.lock:
+            self._lab.state.clock_offset = offset
+            self._lab.commit()
+
     def set_memory(self, size: int) -> None:
         """Set the memory of the host, in bytes."""
         with self._lab.lock:

@@ -22,6 +22,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.contra
 )
 from ansible_collections.opendr.hyperv.tests.lab.hyperv import front_source, front_target
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.faults import Faults, When
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.fences import Fences
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.records import Records
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
@@ -87,7 +88,9 @@ class Front:
         self.faults = faults or Faults()
         self._host = host
         self._records = Records(host.lab)
+        self._fences = Fences(host.lab.folder)
         self._table = table()
+        host.upkeep.scheduled_tasks.append(self.remove_expired_checkpoints)
 
     def dispatch(self, function: str, parameters: Mapping[str, object], *, user: str) -> Iterator[Row]:
         """Run one function and return its rows.
@@ -104,11 +107,15 @@ class Front:
         hits = self.faults.hits(function)
         self.faults.strike(hits, When.BEFORE)
         with self._host.lab.lock:
-            rows = self._run(contract, Call(self._host, self._records, bound, user))
+            rows = self._run(contract, Call(self._host, self._records, self._fences, bound, user))
             if self._host.lab.state.switches.listing_order == "shuffled":
                 self._host.lab.random.shuffle(rows)
         self.faults.strike(hits, When.AFTER)
         return iter(rows)
+
+    def remove_expired_checkpoints(self) -> None:
+        """What the scheduled task of a host does; no planned failure meets it. The caller holds the lock."""
+        self._run(FUNCTIONS["Remove-HvrExpiredCheckpoint"], Call(self._host, self._records, self._fences, {}, "task"))
 
     def _run(self, contract: Function, call: Call) -> list[Row]:
         try:
@@ -124,8 +131,13 @@ class Front:
         return rows
 
     def _check_fence(self, contract: Function, call: Call) -> None:
-        """Functions with Folder and Epoch change a replica only under its record, and only a replica of that folder."""
-        if "Epoch" not in contract.parameters:
+        """Functions with Folder and Epoch change a replica only under its record, and only a replica of that folder.
+
+        Functions with ReplicaId and Epoch work on its source; no older epoch may do so any more.
+        """
+        if "ReplicaId" in contract.parameters:
+            call.fences.admit(call.replica_id, call.number("Epoch"))
+        if "Folder" not in contract.parameters or "Epoch" not in contract.parameters:
             return
         folder = call.text("Folder")
         gone = contract.name == "Remove-HvrReplicaRecord" and self._records.read(folder) is None

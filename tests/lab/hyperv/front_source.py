@@ -12,6 +12,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.contra
     EXTENTS_ENCODING,
     EXTENTS_PER_OBJECT,
 )
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import CheckpointName
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB, align_up
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.serving import (
@@ -32,6 +33,7 @@ from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import (
     Machine,
     ReferencePoint,
 )
+from ansible_collections.opendr.hyperv.tests.lab.wsman.contract_server import Category, HostError
 
 MODULE_VERSION = "0.1.0"
 OS_BUILD = "10.0.17763"  # Windows Server 2019, whose configuration versions the lab has
@@ -107,15 +109,23 @@ def new_checkpoint(call: Call) -> Output:
     name = call.text("Name")
     for checkpoint in recovery_checkpoints(call):
         if checkpoint.name == name:
-            return [checkpoint_row(checkpoint)]
+            return [checkpoint_row(call, checkpoint)]
     made = call.host.checkpoints.create_snapshot(call.vm_id, consistency=call.choice("Consistency"))
     named = call.host.snapshots.rename_vm_snapshot(call.vm_id, checkpoint_id=made.checkpoint_id, new_name=name)
-    return [checkpoint_row(named)]
+    return [checkpoint_row(call, named)]
 
 
 @serves("Get-HvrCheckpoint")
 def get_checkpoint(call: Call) -> Output:
-    return [checkpoint_row(checkpoint) for checkpoint in recovery_checkpoints(call)]
+    return [checkpoint_row(call, checkpoint) for checkpoint in recovery_checkpoints(call)]
+
+
+@serves("Set-HvrCheckpointLease")
+def set_checkpoint_lease(call: Call) -> Output:
+    [machine] = call.host.machines.get_vm(vm_id=call.vm_id)
+    until = call.host.lab.now() + call.number("Seconds")
+    call.fences.hold(call.replica_id, machine.vm_id, until=until)
+    return None
 
 
 @serves("Get-HvrCheckpointDisk")
@@ -132,15 +142,34 @@ def convert_checkpoint(call: Call) -> Output:
     for point in call.host.checkpoints.get_reference_points(call.vm_id):
         if point.checkpoint_id == wanted:
             return [reference_point_row(point)]
+    for checkpoint in recovery_checkpoints(call):
+        if checkpoint.checkpoint_id == wanted:
+            require_right(call, checkpoint)
     made = call.host.checkpoints.convert_to_reference_point(call.vm_id, checkpoint_id=wanted)
     return [reference_point_row(made)]
 
 
 @serves("Remove-HvrCheckpoint")
 def remove_checkpoint(call: Call) -> Output:
-    if any(c.checkpoint_id == plain_id(call.text("CheckpointId")) for c in recovery_checkpoints(call)):
-        call.host.checkpoints.destroy_snapshot(call.vm_id, checkpoint_id=call.text("CheckpointId"))
+    wanted = plain_id(call.text("CheckpointId"))
+    for checkpoint in recovery_checkpoints(call):
+        if checkpoint.checkpoint_id == wanted:
+            require_right(call, checkpoint)
+            call.host.checkpoints.destroy_snapshot(call.vm_id, checkpoint_id=wanted)
     return None
+
+
+@serves("Remove-HvrExpiredCheckpoint")
+def remove_expired_checkpoint(call: Call) -> Objects:
+    """One that is busy now stays for the next time."""
+    now = call.host.lab.now()
+    for machine, checkpoint in call.fences.expired(call.host.machines.get_vm(), now=now):
+        row = checkpoint_row(call, checkpoint, vm_id=machine.vm_id)
+        try:
+            call.host.checkpoints.destroy_snapshot(machine.vm_id, checkpoint_id=checkpoint.checkpoint_id)
+        except Refusal:
+            continue
+        yield row
 
 
 @serves("Get-HvrReferencePoint")
@@ -231,7 +260,18 @@ def plain_id(instance_id: str) -> str:
     return instance_id.removeprefix("Microsoft:").upper()
 
 
-def checkpoint_row(checkpoint: Checkpoint) -> tuple[str, dict[str, object]]:
+def require_right(call: Call, checkpoint: Checkpoint) -> None:
+    """Raises HostError Hvr.AccessDenied for a checkpoint that belongs to another replica while its lease lasts."""
+    owner = CheckpointName.parse(checkpoint.name)
+    if owner is None or owner.replica_id == call.replica_id:
+        return
+    if call.fences.lease_seconds(call.vm_id, checkpoint, now=call.host.lab.now()):
+        message = f"checkpoint {checkpoint.name} belongs to replica {owner.replica_id}"
+        raise HostError("Hvr.AccessDenied", message, category=Category.PERMISSION_DENIED, target=checkpoint.name)
+
+
+def checkpoint_row(call: Call, checkpoint: Checkpoint, *, vm_id: str = "") -> tuple[str, dict[str, object]]:
+    lease_seconds = call.fences.lease_seconds(vm_id or call.vm_id, checkpoint, now=call.host.lab.now())
     return (
         "checkpoint",
         {
@@ -239,6 +279,7 @@ def checkpoint_row(checkpoint: Checkpoint) -> tuple[str, dict[str, object]]:
             "Name": checkpoint.name,
             "CreatedAt": iso_time(checkpoint.created_at),
             "Consistency": checkpoint.consistency,
+            "LeaseSeconds": lease_seconds,
             "IgnoredDisks": list(checkpoint.ignored),
         },
     )

@@ -9,7 +9,7 @@ import ntpath
 from uuid import UUID
 
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.machines import DEFAULT_ADAPTER
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.records import FILE_NAME, not_allowed
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.records import FILE_NAME, Stored, not_allowed
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.serving import (
     Call,
@@ -174,26 +174,35 @@ def remove_file(call: Call) -> Output:
 @serves("Get-HvrReplicaRecord")
 def get_replica_record(call: Call) -> Output:
     record = call.records.read(call.text("Folder"))
-    return [("record", {"Epoch": record[0], "Record": record[1]})] if record else []
+    return [("record", record_row(record))] if record else []
 
 
 @serves("Set-HvrReplicaRecord")
 def set_replica_record(call: Call) -> Output:
-    expected = call.number("ExpectedEpoch")
-    call.records.write(call.text("Folder"), expected_epoch=expected, text=call.text("Record"))
+    expected = call.number("ExpectedEpoch"), call.number("ExpectedRevision")
+    call.records.write(call.text("Folder"), expected=expected, text=call.text("Record"))
     return None
 
 
 @serves("Find-HvrReplicaRecord")
 def find_replica_record(call: Call) -> Objects:
-    for folder, epoch, text in call.records.find(call.text("Folder")):
-        yield "record", {"Folder": folder, "Epoch": epoch, "Record": text}
+    for folder, record in call.records.find(call.text("Folder")):
+        yield "record", {"Folder": folder, **record_row(record)}
 
 
 @serves("Remove-HvrReplicaRecord")
 def remove_replica_record(call: Call) -> Output:
     call.records.remove(call.text("Folder"))
     return None
+
+
+def record_row(record: Stored) -> dict[str, object]:
+    return {
+        "Epoch": record.epoch,
+        "Revision": record.revision,
+        "AgeSeconds": record.age_seconds,
+        "Record": record.text,
+    }
 
 
 def restore_point_row(checkpoint: Checkpoint) -> tuple[str, dict[str, object]]:

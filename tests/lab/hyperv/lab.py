@@ -30,7 +30,7 @@ class Lab:
     def __init__(self, folder: Path, *, name: str, now: Callable[[], float]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.now = now
+        self._now = now
         self._claim = claim(folder / "claim")
         self.lock = threading.RLock()
         self.random = random.Random(name)
@@ -44,6 +44,10 @@ class Lab:
         if loaded:
             self.tracking.coarsen(self.state.switches.restart_grain)
         self.commit()
+
+    def now(self) -> float:
+        """Return the time by the host's clock."""
+        return self._now() + self.state.clock_offset
 
     def close(self) -> None:
         """Let another process have the folder."""

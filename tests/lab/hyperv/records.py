@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import ntpath
-from typing import Final
+from typing import Final, NamedTuple
 
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.lab import Lab
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Refusal
@@ -21,47 +21,63 @@ FILE_NAME: Final = "replica.json"
 LENGTH_MAX: Final = 1024 * 1024  # characters
 
 
+class Stored(NamedTuple):
+    """A record; ``age_seconds`` since it was written last, by the host's clock."""
+
+    epoch: int
+    revision: int
+    age_seconds: int
+    text: str
+
+
 class Records:
     """Reads and replaces records under the lab's lock."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
-    def read(self, folder: str) -> tuple[int, str] | None:
-        """Return epoch and text of the record in a folder, None when there is none."""
-        text = self._lab.volumes.read_text(ntpath.join(folder, FILE_NAME))
-        return None if text is None else (epoch_of(text, folder), text)
+    def read(self, folder: str) -> Stored | None:
+        """Return the record in a folder, None when there is none. Raises HostError Hvr.RecordInvalid."""
+        path = ntpath.join(folder, FILE_NAME)
+        text = self._lab.volumes.read_text(path)
+        return None if text is None else Stored(*numbers_of(text, folder), self._age_seconds(path), text)
 
-    def write(self, folder: str, *, expected_epoch: int, text: str) -> None:
-        """Replace the record when its epoch is the expected one; 0: there is none."""
+    def write(self, folder: str, *, expected: tuple[int, int], text: str) -> None:
+        """Replace the record when its epoch and revision are the expected ones; 0, 0: there is none."""
         self.check_folder(folder)
-        epoch = epoch_of(text, folder)
+        epoch, revision = numbers_of(text, folder)
         stored = self.read(folder)
-        if stored is not None and stored[1] == text:
+        path = ntpath.join(folder, FILE_NAME)
+        if stored is not None and stored.text == text:
+            self._lab.volumes.date(path, self._lab.now())
             return
-        found = stored[0] if stored else 0
-        if found != expected_epoch:
-            raise fenced(folder, f"the record has epoch {found}, not {expected_epoch}")
-        if epoch not in {found, found + 1} or epoch == 0:
+        found = (stored.epoch, stored.revision) if stored else (0, 0)
+        if found != expected:
+            raise fenced(folder, f"the record has epoch and revision {found}, not {expected}")
+        if epoch not in {found[0], found[0] + 1} or epoch == 0 or revision != found[1] + 1:
             raise HostError(
                 "Hvr.RecordInvalid",
-                f"epoch {epoch} cannot follow epoch {found} in {folder}",
+                f"epoch and revision {epoch, revision} cannot follow {found} in {folder}",
                 category=Category.INVALID_DATA,
                 target=folder,
             )
-        self._lab.volumes.write_text(ntpath.join(folder, FILE_NAME), text)
+        self._lab.volumes.write_text(path, text)
+        self._lab.volumes.date(path, self._lab.now())
 
-    def find(self, folder: str) -> list[tuple[str, int, str]]:
-        """Return folder, epoch and text of each record one level below a folder; an unreadable one has epoch 0."""
+    def find(self, folder: str) -> list[tuple[str, Stored]]:
+        """Return each record one level below a folder; an unreadable one has epoch and revision 0."""
         found = []
         for each in self._lab.volumes.subfolders(folder):
             try:
                 record = self.read(each)
             except HostError:
-                record = (0, self._lab.volumes.read_text(ntpath.join(each, FILE_NAME)) or "")
+                record = Stored(0, 0, 0, self._lab.volumes.read_text(ntpath.join(each, FILE_NAME)) or "")
             if record is not None:
-                found.append((each, *record))
+                found.append((each, record))
         return found
+
+    def _age_seconds(self, path: str) -> int:
+        return max(0, int(self._lab.now() - self._lab.volumes.dated(path)))
 
     def remove(self, folder: str) -> None:
         """Delete the record, and the folder when it is empty then."""
@@ -73,8 +89,8 @@ class Records:
         stored = self.read(folder)
         if stored is None:
             raise fenced(folder, "there is no record")
-        if stored[0] != epoch:
-            raise fenced(folder, f"the record has epoch {stored[0]}, the session {epoch}")
+        if stored.epoch != epoch:
+            raise fenced(folder, f"the record has epoch {stored.epoch}, the session {epoch}")
 
     def check_folder(self, folder: str) -> None:
         """Raises HostError Hvr.PathNotAllowed for a folder outside the roots that may hold replicas."""
@@ -86,21 +102,22 @@ class Records:
             raise not_allowed(folder)
 
 
-def epoch_of(text: str, folder: str) -> int:
-    """Return the member ``epoch`` of a record. Raises HostError Hvr.RecordInvalid."""
+def numbers_of(text: str, folder: str) -> tuple[int, int]:
+    """Return epoch and revision of a record. Raises HostError Hvr.RecordInvalid."""
     try:
         record = json.loads(text) if len(text) <= LENGTH_MAX else None
     except ValueError:
         record = None
-    epoch = record.get("epoch") if isinstance(record, dict) else None
-    if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0:
+    given = [record.get(name) for name in ("epoch", "revision")] if isinstance(record, dict) else [None, None]
+    epoch, revision = (each if isinstance(each, int) and not isinstance(each, bool) else -1 for each in given)
+    if epoch < 0 or revision < 0:
         raise HostError(
             "Hvr.RecordInvalid",
-            f"the record in {folder} is no JSON object with a whole number as epoch",
+            f"the record in {folder} is no JSON object with whole numbers as epoch and revision",
             category=Category.INVALID_DATA,
             target=folder,
         )
-    return epoch
+    return epoch, revision
 
 
 def fenced(folder: str, why: str) -> HostError:

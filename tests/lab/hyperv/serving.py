@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import DiskGeometry
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.fences import Fences
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.records import Records
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import Drive, Machine
@@ -29,6 +30,7 @@ class Call:
 
     host: ModelHost
     records: Records
+    fences: Fences
     parameters: Mapping[str, object]
     user: str
 
@@ -54,6 +56,13 @@ class Call:
     def choice(self, name: str) -> str:
         """Return a value of a ValidateSet as the cmdlets write it."""
         return self.text(name).upper() if name == "ControllerType" else self.text(name).capitalize()
+
+    @property
+    def replica_id(self) -> UUID:
+        value = self.parameters["ReplicaId"]
+        if not isinstance(value, UUID):
+            raise TypeError(f"ReplicaId is {value!r}")
+        return value
 
     @property
     def slot(self) -> dict[str, Any]:

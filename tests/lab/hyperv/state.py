@@ -186,6 +186,7 @@ class State:
     versions: list[str] = field(default_factory=lambda: list(VERSIONS))
     default_version: str = VERSIONS[-1]
     replica_roots: list[str] = field(default_factory=lambda: ["C:\\", "D:\\"])
+    clock_offset: float = 0.0  # seconds by which the host's clock is wrong
     vss_failures: int = 0  # application-consistent checkpoints that will fail; -1: all
 
 

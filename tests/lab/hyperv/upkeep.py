@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.disks import Disks
@@ -25,6 +26,7 @@ class Upkeep:
     def __init__(self, lab: Lab, disks: Disks) -> None:
         self.lab = lab
         self._disks = disks
+        self.scheduled_tasks: list[Callable[[], None]] = []  # called often, under the lab's lock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hyperv-lab-merges", daemon=True)
 
@@ -72,6 +74,9 @@ class Upkeep:
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
             self.settle(now=self.lab.now())
+            with self.lab.lock:
+                for task in self.scheduled_tasks:
+                    task()
 
     def _step(self, machine: Machine) -> bool:
         step = machine.merge or next_step(machine)

@@ -66,6 +66,7 @@ CHECKPOINT = {
     "Name": "opendr",
     "CreatedAt": "2026-11-25T12:00:00.1234567Z",
     "Consistency": "Application",
+    "LeaseSeconds": 7,
     "IgnoredDisks": ("SCSI 0:2", "IDE 1:0"),
 }
 
@@ -103,10 +104,11 @@ def test_configuration_version_must_be_two_numbers(version: str) -> None:
         rows.virtual_machine({**VM, "Version": version})
 
 
-def test_checkpoint_has_time_and_ignored_slots() -> None:
+def test_checkpoint_has_time_lease_and_ignored_slots() -> None:
     checkpoint = rows.checkpoint(CHECKPOINT)
     assert checkpoint.created_at == pytest.approx(1795608000.123456, abs=1e-5)
     assert checkpoint.consistency is Consistency.APPLICATION
+    assert checkpoint.lease_seconds == 7
     assert checkpoint.ignored_disks == (Slot("SCSI", 0, 2), Slot("IDE", 1, 0))
 
 

@@ -93,7 +93,10 @@ def test_number_out_of_its_type_is_refused(value: object) -> None:
 def test_integers_are_sent_with_the_type_of_the_contract() -> None:
     sent = encode(FUNCTIONS["Get-HvrChangedRange"], {"Path": "p", "RctId": "r", "Offset": 0, "Length": 2**64 - 1})
     assert (sent["Length"].tag, sent["Length"].value) == ("U64", 2**64 - 1)
-    record = encode(FUNCTIONS["Set-HvrReplicaRecord"], {"Folder": "f", "ExpectedEpoch": 2**40, "Record": "{}"})
+    record = encode(
+        FUNCTIONS["Set-HvrReplicaRecord"],
+        {"Folder": "f", "ExpectedEpoch": 2**40, "ExpectedRevision": 1, "Record": "{}"},
+    )
     assert (record["ExpectedEpoch"].tag, record["ExpectedEpoch"].value) == ("I64", 2**40)
 
 

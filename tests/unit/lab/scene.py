@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent, normalize, unpack_pairs
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.contract import FUNCTIONS
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.admin import Admin, NewDisk
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.front import Front
@@ -19,6 +20,7 @@ from ansible_collections.opendr.hyperv.tests.lab.wsman.contract_server import Ho
 
 SLOT = "SCSI 0:0"
 SIZE = 8 * MiB
+REPLICA_ID = "5e1f0000-0000-4000-8000-000000000001"
 REPLICA = "C:\\Replica\\web"
 
 
@@ -44,7 +46,12 @@ class Scene:
         self.host.stop()
 
     def call(self, function: str, **parameters: object) -> list[dict[str, Any]]:
-        """Call a contract function; nothing that it says may name a file of this machine."""
+        """Call a contract function; nothing that it says may name a file of this machine.
+
+        Functions of a source get the fence of one replica unless another one is given.
+        """
+        if "ReplicaId" in FUNCTIONS[function].parameters:
+            parameters = {"ReplicaId": REPLICA_ID, "Epoch": 1, **parameters}
         said: object = None
         try:
             said = rows = [dict(row) for row in self.front.dispatch(function, parameters, user="tester")]
@@ -116,8 +123,9 @@ class Scene:
 
     def take_replica(self, epoch: int = 1, folder: str = REPLICA) -> dict[str, Any]:
         """Write a record, so that functions of the replica's folder are allowed; return their fence."""
-        record = json.dumps({"epoch": epoch})
-        self.call("Set-HvrReplicaRecord", Folder=folder, ExpectedEpoch=epoch - 1, Record=record)
+        record = json.dumps({"epoch": epoch, "revision": epoch})
+        expected = {"ExpectedEpoch": epoch - 1, "ExpectedRevision": epoch - 1}
+        self.call("Set-HvrReplicaRecord", Folder=folder, **expected, Record=record)
         return {"Folder": folder, "Epoch": epoch}
 
     def replica(self, fence: dict[str, Any]) -> str:

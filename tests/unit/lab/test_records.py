@@ -19,46 +19,65 @@ def refusal(scene, function, **parameters):
     return caught.value.error_id
 
 
-def record(epoch, **more):
-    return json.dumps({"epoch": epoch, **more})
+def record(epoch, revision=1, **more):
+    return json.dumps({"epoch": epoch, "revision": revision, **more})
 
 
 def put(scene, expected, text, folder=REPLICA):
-    return {"Folder": folder, "ExpectedEpoch": expected, "Record": text}
+    epoch, revision = expected
+    return {"Folder": folder, "ExpectedEpoch": epoch, "ExpectedRevision": revision, "Record": text}
 
 
 def test_record_is_written_read_found_and_removed(scene):
     assert scene.call("Get-HvrReplicaRecord", Folder=REPLICA) == []
-    scene.call("Set-HvrReplicaRecord", **put(scene, 0, record(1)))
-    scene.call("Set-HvrReplicaRecord", **put(scene, 1, record(1, state="ready")))
-    scene.call("Set-HvrReplicaRecord", **put(scene, 1, record(2)))
+    scene.call("Set-HvrReplicaRecord", **put(scene, (0, 0), record(1)))
+    scene.call("Set-HvrReplicaRecord", **put(scene, (1, 1), record(1, 2, state="ready")))
+    scene.call("Set-HvrReplicaRecord", **put(scene, (1, 2), record(2, 3)))
     [found] = scene.call("Get-HvrReplicaRecord", Folder=REPLICA.upper())
-    assert (found["Epoch"], found["Record"]) == (2, record(2))
+    assert (found["Epoch"], found["Revision"], found["Record"]) == (2, 3, record(2, 3))
     [listed] = scene.call("Find-HvrReplicaRecord", Folder="C:\\Replica")
-    assert (listed["Folder"], listed["Epoch"]) == (REPLICA, 2)
+    assert (listed["Folder"], listed["Epoch"], listed["Revision"]) == (REPLICA, 2, 3)
     scene.call("Remove-HvrReplicaRecord", Folder=REPLICA, Epoch=2)
     scene.call("Remove-HvrReplicaRecord", Folder=REPLICA, Epoch=2)
     assert not scene.host.lab.volumes.exists(REPLICA)
     assert scene.call("Find-HvrReplicaRecord", Folder="C:\\Nowhere") == []
 
 
-def test_same_record_again_is_success_whatever_epoch_was_expected(scene):
-    scene.call("Set-HvrReplicaRecord", **put(scene, 0, record(1)))
-    scene.call("Set-HvrReplicaRecord", **put(scene, 0, record(1)))
+def test_same_record_again_is_success_and_makes_it_young(scene):
+    scene.call("Set-HvrReplicaRecord", **put(scene, (0, 0), record(1)))
+    scene.time += 100
+    assert scene.call("Get-HvrReplicaRecord", Folder=REPLICA)[0]["AgeSeconds"] == 100
+    scene.call("Set-HvrReplicaRecord", **put(scene, (0, 0), record(1)))
+    assert scene.call("Get-HvrReplicaRecord", Folder=REPLICA)[0]["AgeSeconds"] == 0
 
 
-@pytest.mark.parametrize(("expected", "epoch"), [(0, 1), (2, 2), (2, 3)])
-def test_write_with_another_epoch_than_the_stored_one_is_fenced(scene, expected, epoch):
-    scene.call("Set-HvrReplicaRecord", **put(scene, 0, record(1)))
-    asked = put(scene, expected, record(epoch, by="another"))
+def test_record_of_a_clock_that_jumped_back_is_young(scene):
+    scene.call("Set-HvrReplicaRecord", **put(scene, (0, 0), record(1)))
+    scene.admin.set_clock(offset=-3600)
+    assert scene.call("Find-HvrReplicaRecord", Folder="C:\\Replica")[0]["AgeSeconds"] == 0
+
+
+LATE = [((0, 0), (1, 1)), ((1, 1), (1, 2)), ((2, 2), (2, 3)), ((1, 2), (2, 3)), ((2, 3), (2, 4))]
+
+
+@pytest.mark.parametrize(("expected", "written"), LATE)
+def test_write_that_expects_another_record_than_the_stored_one_is_fenced(scene, expected, written):
+    scene.call("Set-HvrReplicaRecord", **put(scene, (0, 0), record(1)))
+    scene.call("Set-HvrReplicaRecord", **put(scene, (1, 1), record(1, 2, by="one")))
+    scene.call("Set-HvrReplicaRecord", **put(scene, (1, 2), record(1, 3, by="one")))
+    asked = put(scene, expected, record(*written, by="another"))
     assert refusal(scene, "Set-HvrReplicaRecord", **asked) == "Hvr.Fenced"
+    assert scene.call("Get-HvrReplicaRecord", Folder=REPLICA)[0]["Record"] == record(1, 3, by="one")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"epoch": "1"}', '{"epoch": true}', '{"epoch": -1}', record(3)])
-def test_record_without_a_legal_epoch_is_refused(scene, text):
-    scene.call("Set-HvrReplicaRecord", **put(scene, 0, record(1)))
+ILLEGAL = ["", "{", "[]", "{}", '{"epoch": "1"}', '{"epoch": true, "revision": 2}', '{"epoch": -1, "revision": 2}']
+
+
+@pytest.mark.parametrize("text", [*ILLEGAL, '{"epoch": 1}', record(1, 1, x=1), record(1, 3), record(3, 2)])
+def test_record_without_a_legal_epoch_and_revision_is_refused(scene, text):
+    scene.call("Set-HvrReplicaRecord", **put(scene, (0, 0), record(1)))
     wanted = "Hvr.InvalidArgument" if not text else "Hvr.RecordInvalid"
-    assert refusal(scene, "Set-HvrReplicaRecord", **put(scene, 1, text)) == wanted
+    assert refusal(scene, "Set-HvrReplicaRecord", **put(scene, (1, 1), text)) == wanted
 
 
 def test_damaged_record_is_told_and_listed(scene):
@@ -71,15 +90,15 @@ def test_damaged_record_is_told_and_listed(scene):
 def test_record_outside_the_allowed_roots_is_refused(scene):
     scene.admin.set_replica_roots(["C:\\Replica"])
     for folder in ("C:\\Windows\\web", "C:\\Replica\\..\\Windows", "C:\\Replica", "\\\\server\\share\\web", "web"):
-        asked = put(scene, 0, record(1), folder)
+        asked = put(scene, (0, 0), record(1), folder)
         assert refusal(scene, "Set-HvrReplicaRecord", **asked) == "Hvr.PathNotAllowed"
-    scene.call("Set-HvrReplicaRecord", **put(scene, 0, record(1), "c:\\replica\\WEB"))
+    scene.call("Set-HvrReplicaRecord", **put(scene, (0, 0), record(1), "c:\\replica\\WEB"))
 
 
 def test_full_volume_keeps_the_old_record(scene):
     scene.take_replica()
     scene.admin.fill_volume("C", free=0)
-    assert refusal(scene, "Set-HvrReplicaRecord", **put(scene, 1, record(2))) == "Hvr.VolumeFull"
+    assert refusal(scene, "Set-HvrReplicaRecord", **put(scene, (1, 1), record(2, 2))) == "Hvr.VolumeFull"
     assert scene.call("Get-HvrReplicaRecord", Folder=REPLICA)[0]["Epoch"] == 1
 
 

@@ -38,8 +38,9 @@ def test_optional_parts_may_be_absent():
     assert ReplicaRecord.parse(value.as_text()) == value
 
 
-def test_epoch_stands_at_the_top_for_the_host_to_read():
-    assert json.loads(record().as_text())["epoch"] == 5
+def test_epoch_and_revision_stand_at_the_top_for_the_host_to_read():
+    written = json.loads(record().as_text())
+    assert (written["epoch"], written["revision"]) == (5, 40)
 
 
 def test_record_names_its_files_and_newest_point():
@@ -54,7 +55,8 @@ CONTRADICTIONS = [
     (replace(record(), disks=(replica_disk(), replica_disk(OTHER_DISK))), "slots of disks are not distinct"),
     (replace(record(), restore_points=(point(0), point(0))), "restore points are not distinct"),
     (replace(record(), cycles=record().cycles[:1]), "a cycle that is not listed"),
-    (replace(record(), epoch=0), "epoch is below 1"),
+    (replace(record(), epoch=0), "epoch or revision is below 1"),
+    (replace(record(), revision=0), "epoch or revision is below 1"),
     (replace(record(), state=ReplicaState.NEW), "state new does not go"),
 ]
 

@@ -25,6 +25,8 @@ from ..machines import (
     ReferencePoint,
     RestorePoint,
     Slot,
+    SourceFence,
+    StoredRecord,
     Switch,
     VirtualMachine,
     VolumeSpace,
@@ -74,8 +76,9 @@ class PsrpHypervisor:
     def configuration(self, vm_id: UUID) -> MachineConfig:
         return rows.machine_config(self._call("Get-HvrVmConfig", VmId=vm_id))
 
-    def create_checkpoint(self, vm_id: UUID, *, name: str, consistency: Consistency) -> Checkpoint:
-        return rows.checkpoint(self._one("New-HvrCheckpoint", VmId=vm_id, Name=name, Consistency=consistency.value))
+    def create_checkpoint(self, fence: SourceFence, vm_id: UUID, *, name: str, consistency: Consistency) -> Checkpoint:
+        given = {"VmId": vm_id, "Name": name, "Consistency": consistency.value}
+        return rows.checkpoint(self._one("New-HvrCheckpoint", **_source_fence(fence), **given))
 
     def checkpoints(self, vm_id: UUID) -> list[Checkpoint]:
         return [rows.checkpoint(row) for row in self._call("Get-HvrCheckpoint", VmId=vm_id)]
@@ -84,17 +87,21 @@ class PsrpHypervisor:
         found = self._call("Get-HvrCheckpointDisk", VmId=vm_id, CheckpointId=checkpoint_id)
         return [rows.frozen_disk(row) for row in found]
 
-    def convert_checkpoint(self, vm_id: UUID, checkpoint_id: str) -> ReferencePoint:
-        return rows.reference_point(self._one("Convert-HvrCheckpoint", VmId=vm_id, CheckpointId=checkpoint_id))
+    def hold_source(self, fence: SourceFence, vm_id: UUID, *, seconds: int) -> None:
+        self._call("Set-HvrCheckpointLease", **_source_fence(fence), VmId=vm_id, Seconds=seconds)
 
-    def remove_checkpoint(self, vm_id: UUID, checkpoint_id: str) -> None:
-        self._call("Remove-HvrCheckpoint", VmId=vm_id, CheckpointId=checkpoint_id)
+    def convert_checkpoint(self, fence: SourceFence, vm_id: UUID, *, checkpoint_id: str) -> ReferencePoint:
+        given = {"VmId": vm_id, "CheckpointId": checkpoint_id}
+        return rows.reference_point(self._one("Convert-HvrCheckpoint", **_source_fence(fence), **given))
+
+    def remove_checkpoint(self, fence: SourceFence, vm_id: UUID, *, checkpoint_id: str) -> None:
+        self._call("Remove-HvrCheckpoint", **_source_fence(fence), VmId=vm_id, CheckpointId=checkpoint_id)
 
     def reference_points(self, vm_id: UUID) -> list[ReferencePoint]:
         return [rows.reference_point(row) for row in self._call("Get-HvrReferencePoint", VmId=vm_id)]
 
-    def remove_reference_point(self, vm_id: UUID, reference_point_id: str) -> None:
-        self._call("Remove-HvrReferencePoint", VmId=vm_id, ReferencePointId=reference_point_id)
+    def remove_reference_point(self, fence: SourceFence, vm_id: UUID, *, reference_point_id: str) -> None:
+        self._call("Remove-HvrReferencePoint", **_source_fence(fence), VmId=vm_id, ReferencePointId=reference_point_id)
 
     def changed_extents(self, path: str, *, rct_id: str, size: int) -> list[Extent]:
         found: list[Extent] = []
@@ -176,12 +183,17 @@ class PsrpHypervisor:
         paths: tuple[str, ...] = row["Paths"]
         return paths
 
-    def write_record(self, folder: str, text: str, *, expected_epoch: int) -> None:
-        self._call("Set-HvrReplicaRecord", Folder=folder, ExpectedEpoch=expected_epoch, Record=text)
+    def write_record(self, folder: str, text: str, *, expected_epoch: int, expected_revision: int) -> None:
+        self._call(
+            "Set-HvrReplicaRecord",
+            Folder=folder,
+            ExpectedEpoch=expected_epoch,
+            ExpectedRevision=expected_revision,
+            Record=text,
+        )
 
-    def find_records(self, folder: str) -> list[tuple[str, int, str]]:
-        found = self._call("Find-HvrReplicaRecord", Folder=folder)
-        return [(row["Folder"], row["Epoch"], row["Record"]) for row in found]
+    def find_records(self, folder: str) -> list[StoredRecord]:
+        return [rows.stored_record(row) for row in self._call("Find-HvrReplicaRecord", Folder=folder)]
 
     def remove_record(self, fence: Fence) -> None:
         self._call("Remove-HvrReplicaRecord", **_fence(fence))
@@ -216,6 +228,10 @@ class PsrpHypervisor:
         if len(found) != 1:
             raise PeerError(f"host {self.name}: {function} emitted {len(found)} objects, want 1", reason="contract")
         return found[0]
+
+
+def _source_fence(fence: SourceFence) -> dict[str, object]:
+    return {"ReplicaId": fence.replica_id, "Epoch": fence.epoch}
 
 
 def _fence(fence: Fence) -> dict[str, object]:

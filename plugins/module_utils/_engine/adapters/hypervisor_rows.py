@@ -39,6 +39,7 @@ from ..machines import (
     ReferencePoint,
     RestorePoint,
     Slot,
+    StoredRecord,
     Switch,
     VirtualMachine,
     VolumeSpace,
@@ -123,6 +124,7 @@ def checkpoint(row: Row) -> Checkpoint:
         name=row["Name"],
         created_at=timestamp(row["CreatedAt"]),
         consistency=_word(Consistency, row["Consistency"]),
+        lease_seconds=max(0, row["LeaseSeconds"]),
         ignored_disks=tuple(_slot_named(text) for text in row["IgnoredDisks"]),
     )
 
@@ -157,6 +159,16 @@ def leaf(row: Row) -> Leaf:
 
 def volume(row: Row) -> VolumeSpace:
     return VolumeSpace(root=row["Root"], size=row["Size"], free=row["Free"])
+
+
+def stored_record(row: Row) -> StoredRecord:
+    return StoredRecord(
+        folder=row["Folder"],
+        epoch=row["Epoch"],
+        revision=row["Revision"],
+        age_seconds=max(0, row["AgeSeconds"]),  # by a clock that may have jumped back
+        text=row["Record"],
+    )
 
 
 def slot_parameters(slot: Slot) -> dict[str, object]:

@@ -68,6 +68,7 @@ _GUID = Parameter(Type.GUID)
 _STRING = Parameter(Type.STRING)
 _VM = {"VmId": _GUID}
 _FENCE = {"Folder": _STRING, "Epoch": Parameter(Type.INT64)}
+_SOURCE_FENCE = {"ReplicaId": _GUID, "Epoch": Parameter(Type.INT64)}
 _SLOT = {
     "ControllerType": Parameter(Type.STRING, choices=("IDE", "SCSI")),
     "ControllerNumber": Parameter(Type.INT32),
@@ -98,6 +99,7 @@ _CHECKPOINT_OUT = {
     "Name": Type.STRING,
     "CreatedAt": Type.STRING,
     "Consistency": Type.STRING,
+    "LeaseSeconds": Type.INT64,
     "IgnoredDisks": Type.STRINGS,
 }
 _REFERENCE_POINT_OUT = {
@@ -112,6 +114,7 @@ _RESTORE_POINT_OUT = {
     "Name": Type.STRING,
     "CreatedAt": Type.STRING,
 }
+_RECORD_OUT = {"Epoch": Type.INT64, "Revision": Type.INT64, "AgeSeconds": Type.INT64, "Record": Type.STRING}
 _LEAF_OUT = {**_SLOT_OUT, "VirtualDiskId": Type.GUID, "Path": Type.STRING}
 _HARDWARE = {
     "ProcessorCount": Parameter(Type.INT32),
@@ -183,10 +186,16 @@ _TABLE: Final = (
     ),
     Function(
         "New-HvrCheckpoint",
-        {**_VM, "Name": _STRING, "Consistency": Parameter(Type.STRING, choices=("Application", "Crash"))},
+        {
+            **_SOURCE_FENCE,
+            **_VM,
+            "Name": _STRING,
+            "Consistency": Parameter(Type.STRING, choices=("Application", "Crash")),
+        },
         {"checkpoint": _CHECKPOINT_OUT},
         (
             "Hvr.VmNotFound",
+            "Hvr.Fenced",
             "Hvr.Busy",
             "Hvr.CheckpointsDisabled",
             "Hvr.CheckpointFailed",
@@ -202,7 +211,8 @@ _TABLE: Final = (
         _VM,
         {"checkpoint": _CHECKPOINT_OUT},
         ("Hvr.VmNotFound",),
-        about="Recovery checkpoints of a machine, also those of other products",
+        about="Recovery checkpoints of a machine, also those of other products. LeaseSeconds is what remains of the "
+        "lease by the host's clock",
     ),
     Function(
         "Get-HvrCheckpointDisk",
@@ -212,21 +222,38 @@ _TABLE: Final = (
         about="Msvm_StorageAllocationSettingData of the checkpoint, Get-VHD; ChainPaths is leaf first",
     ),
     Function(
+        "Set-HvrCheckpointLease",
+        {**_SOURCE_FENCE, **_VM, "Seconds": Parameter(Type.INT64)},
+        {},
+        ("Hvr.VmNotFound", "Hvr.Fenced"),
+        changes=True,
+        about="The replica's checkpoints of the machine, also those made later, stay so long from now on by the host's "
+        "clock",
+    ),
+    Function(
         "Convert-HvrCheckpoint",
-        {**_VM, "CheckpointId": _STRING},
+        {**_SOURCE_FENCE, **_VM, "CheckpointId": _STRING},
         {"referencePoint": _REFERENCE_POINT_OUT},
-        ("Hvr.VmNotFound", "Hvr.CheckpointNotFound", "Hvr.Busy", "Hvr.WrongState"),
+        ("Hvr.VmNotFound", "Hvr.Fenced", "Hvr.CheckpointNotFound", "Hvr.Busy", "Hvr.WrongState"),
         changes=True,
         about="ConvertToReferencePoint. VirtualDiskIds[i] belongs to RctIds[i]. What was converted already is returned "
         "again while its reference point lives",
     ),
     Function(
         "Remove-HvrCheckpoint",
-        {**_VM, "CheckpointId": _STRING},
+        {**_SOURCE_FENCE, **_VM, "CheckpointId": _STRING},
         {},
-        ("Hvr.VmNotFound", "Hvr.Busy"),
+        ("Hvr.VmNotFound", "Hvr.Fenced", "Hvr.Busy"),
         changes=True,
         about="DestroySnapshot. Missing is success; the merge may go on afterwards",
+    ),
+    Function(
+        "Remove-HvrExpiredCheckpoint",
+        {},
+        {"checkpoint": _CHECKPOINT_OUT},
+        changes=True,
+        about="DestroySnapshot of each replica's checkpoint whose lease has ended; emits what it removed. A scheduled "
+        "task of the host calls it, no session does",
     ),
     Function(
         "Get-HvrReferencePoint",
@@ -237,9 +264,9 @@ _TABLE: Final = (
     ),
     Function(
         "Remove-HvrReferencePoint",
-        {**_VM, "ReferencePointId": _STRING},
+        {**_SOURCE_FENCE, **_VM, "ReferencePointId": _STRING},
         {},
-        ("Hvr.VmNotFound", "Hvr.Busy"),
+        ("Hvr.VmNotFound", "Hvr.Fenced", "Hvr.Busy"),
         changes=True,
         about="DestroyReferencePoint. Missing is success",
     ),
@@ -413,25 +440,32 @@ _TABLE: Final = (
     Function(
         "Get-HvrReplicaRecord",
         {"Folder": _STRING},
-        {"record": {"Epoch": Type.INT64, "Record": Type.STRING}},
+        {"record": _RECORD_OUT},
         ("Hvr.RecordInvalid",),
         about="Content of replica.json in Folder; emits nothing when there is none",
     ),
     Function(
         "Set-HvrReplicaRecord",
-        {"Folder": _STRING, "ExpectedEpoch": Parameter(Type.INT64), "Record": _STRING},
+        {
+            "Folder": _STRING,
+            "ExpectedEpoch": Parameter(Type.INT64),
+            "ExpectedRevision": Parameter(Type.INT64),
+            "Record": _STRING,
+        },
         {},
         ("Hvr.Fenced", "Hvr.RecordInvalid", "Hvr.PathNotAllowed", "Hvr.VolumeFull"),
         changes=True,
-        about="Atomic write when the stored epoch is ExpectedEpoch (0: none is stored). The new epoch is the same or "
-        "one more. Writing again what is stored already is success",
+        about="Atomic write when the stored epoch and revision are the expected ones (0: none is stored). The new "
+        "epoch is the same or one more, the new revision one more. Writing again what is stored already is success, "
+        "and the record is as young as a new one",
     ),
     Function(
         "Find-HvrReplicaRecord",
         {"Folder": _STRING},
-        {"record": {"Folder": Type.STRING, "Epoch": Type.INT64, "Record": Type.STRING}},
+        {"record": {"Folder": Type.STRING, **_RECORD_OUT}},
         ("Hvr.DriveNotFound",),
-        about="Each replica.json one level below Folder; a folder that does not exist yet has none",
+        about="Each replica.json one level below Folder; a folder that does not exist yet has none. AgeSeconds since "
+        "it was written last, by the host's clock, never below 0",
     ),
     Function(
         "Remove-HvrReplicaRecord",

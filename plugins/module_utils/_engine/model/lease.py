@@ -4,50 +4,44 @@
 # PRIVATE to the collection: no part of the engine is a public interface.
 """Who may work on a replica: the lease in its record.
 
-A lease is taken with the next epoch, renewed while its session lives, and ends by itself. A manager knows more of its
-own sessions: it holds a file lock on the machine, so an earlier session of the same state folder is dead.
+A lease is taken with the next epoch, renewed while its session lives, and ends by itself: some time after the record
+was written last, by the clock of the target host alone. A manager knows more of its own sessions: it holds a file lock
+on the machine, so an earlier session of the same state folder is dead.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
-from uuid import UUID
 
 from ..errors import StateError
-from .naming import readable_time
 from .record import Lease, ReplicaRecord
 
-LEASE_SECONDS: Final = 300.0
-RENEW_SECONDS: Final = 60.0
+RENEWALS: Final = 5  # within the time of a lease, as some may fail
+RENEWAL_SECONDS_MAX: Final = 60.0
 
 
-def take_lease(record: ReplicaRecord, lease: Lease, *, now: float) -> ReplicaRecord:
-    """Return the record with the next epoch and this lease.
+def renewal_seconds(lease_seconds: float) -> float:
+    """Return how often a lease of that length is renewed."""
+    return min(RENEWAL_SECONDS_MAX, lease_seconds / RENEWALS)
+
+
+def take_lease(record: ReplicaRecord, lease: Lease, *, age_seconds: float) -> ReplicaRecord:
+    """Return the record with the next epoch and this lease; ``age_seconds`` have passed since it was written.
 
     Raises:
         StateError: reason ``replica_busy``, a session of another manager has it.
     """
     held = record.lease
-    if held is not None and held.manager_id != lease.manager_id and held.until > now:
-        raise busy(record.target.name, held)
+    if held is not None and held.manager_id != lease.manager_id and age_seconds < held.seconds:
+        raise busy(record.target.name, held, seconds=held.seconds - age_seconds)
     return replace(record, epoch=record.epoch + 1, lease=lease)
 
 
-def renew_lease(record: ReplicaRecord, *, now: float) -> ReplicaRecord:
-    """Return the record with a lease that ends later."""
-    return replace(record, lease=replace(record.lease, until=now + LEASE_SECONDS)) if record.lease else record
-
-
-def new_lease(*, manager: str, manager_id: UUID, session_id: UUID, now: float) -> Lease:
-    """Return a lease from now on."""
-    return Lease(manager, manager_id, session_id, now + LEASE_SECONDS)
-
-
-def busy(replica: str, held: Lease | None) -> StateError:
-    """Build the error for a replica that another session works on."""
+def busy(replica: str, held: Lease | None, *, seconds: float = 0.0) -> StateError:
+    """Build the error for a replica that another session works on, for ``seconds`` more at least."""
     who = f"session {held.session_id} of manager {held.manager}" if held else "another session"
-    until = f" until {readable_time(held.until)} or later" if held else ""
+    until = f" for {seconds:.0f} seconds or longer" if seconds else ""
     return StateError(
         f"replica {replica} is in use by {who}{until}",
         current="processing",

@@ -15,43 +15,30 @@ from uuid import UUID
 
 from ..jobs import RESERVED_FILE_NAME
 
-_TIME: Final = "%Y%m%dT%H%M%SZ"
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_CHECKPOINT: Final = re.compile(rf"OpenDR ({_UUID}) ({_UUID}) (\d{{8}}T\d{{6}}Z)")
+_CHECKPOINT: Final = re.compile(rf"OpenDR ({_UUID}) ({_UUID})")
 _UNSAFE: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 FILE_STEM_MAX: Final = 80  # characters; Windows paths are short
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointName:
-    """Name of a recovery checkpoint: ``OpenDR <replica id> <session id> <expiry>``, the expiry in UTC seconds.
+    """Name of a recovery checkpoint: ``OpenDR <replica id> <session id>``.
 
-    A checkpoint may be removed by anybody after its expiry; until then it belongs to its session.
+    It belongs to the replica while its lease lasts, which the source host keeps (Set-HvrCheckpointLease).
     """
 
     replica_id: UUID
     session_id: UUID
-    expires_at: float  # whole seconds since 1970
 
     def __str__(self) -> str:
-        return f"OpenDR {self.replica_id} {self.session_id} {compact_time(self.expires_at)}"
+        return f"OpenDR {self.replica_id} {self.session_id}"
 
     @classmethod
     def parse(cls, name: str) -> CheckpointName | None:
         """Return None for a checkpoint that this project did not make."""
         match = _CHECKPOINT.fullmatch(name)
-        if match is None:
-            return None
-        try:
-            expires = datetime.strptime(match[3], _TIME).replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            return None
-        return cls(UUID(match[1]), UUID(match[2]), expires)
-
-
-def compact_time(seconds: float) -> str:
-    """Return UTC as ``20261125T133300Z``."""
-    return datetime.fromtimestamp(seconds, UTC).strftime(_TIME)
+        return cls(UUID(match[1]), UUID(match[2])) if match else None
 
 
 def readable_time(seconds: float) -> str:

@@ -5,7 +5,7 @@
 """The replica record: ``replica.json`` beside the replica's disks, the authority on a replica.
 
 The format is documented field by field in docs/design/replica_record.md. Records are values: a session makes a new one
-with ``dataclasses.replace`` and writes it with compare and set on the epoch.
+with ``dataclasses.replace`` and writes it with compare and set on epoch and revision.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uuid import UUID
 
 from ..errors import FormatError
 from ..extents import Extent
-from ..machines import Consistency, DiskGeometry, Fence, Slot
+from ..machines import Consistency, DiskGeometry, Fence, Slot, SourceFence
 from ..progress import Phase
 from ..reports import Traffic
 from ..transfers import Scope
@@ -52,12 +52,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who works on the replica. ``manager_id`` identifies the state folder of the manager, ``until`` is since 1970."""
+    """Who works on the replica. ``manager_id`` identifies the state folder of the manager.
+
+    It lasts so many seconds since the record was written last, by the clock of the target host.
+    """
 
     manager: str
     manager_id: UUID
     session_id: UUID
-    until: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ class ReplicaRecord:
 
     format: int
     epoch: int
+    revision: int  # one more with each change, whatever the epoch
     replica_id: UUID
     job: str
     rpo_seconds: int | None  # of that job
@@ -248,8 +252,8 @@ class ReplicaRecord:
         _distinct(cycle_ids, "cycles")
         if not {item for point in self.restore_points for item in point.cycle_ids} <= set(cycle_ids):
             raise FormatError("replica record: a restore point names a cycle that is not listed")
-        if self.epoch < 1:
-            raise FormatError("replica record: epoch is below 1")
+        if self.epoch < 1 or self.revision < 1:
+            raise FormatError("replica record: epoch or revision is below 1")
         if self.state is ReplicaState.NEW and (self.tracking is not None or self.restore_points):
             raise FormatError("replica record: state new does not go with a tracking point or restore points")
 
@@ -257,6 +261,11 @@ class ReplicaRecord:
     def fence(self) -> Fence:
         """The right of the session that took this record's epoch."""
         return Fence(self.target.folder, self.epoch)
+
+    @property
+    def source_fence(self) -> SourceFence:
+        """The same, at the source host."""
+        return SourceFence(self.replica_id, self.epoch)
 
     @property
     def newest(self) -> Point | None:

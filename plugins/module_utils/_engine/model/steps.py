@@ -21,7 +21,7 @@ from .retention import unused_files
 Intent = Callable[[ReplicaRecord], bool]
 
 # Calls that any step may make once the replica is taken: they record, or let go of something.
-ALWAYS: Final = frozenset({"write_record", "close_transfer"})
+ALWAYS: Final = frozenset({"write_record", "hold_source", "close_transfer"})
 # What a task that gives up does besides, in whatever step it was.
 GIVING_UP: Final = frozenset({"remove_checkpoint", "remove_record"})
 
@@ -71,7 +71,8 @@ STEPS: Final = (
     Step(
         Phase.LEASE,
         intent="-",
-        act="record: epoch + 1, lease of this session (compare and set); finish or drop what a dead session left",
+        act="record: epoch + 1, lease of this session (compare and set); fence and lease at the source host; finish or "
+        "drop what a dead session left",
         found_by="epoch",
         restart="takes the lease when it ended, or when this manager knows its holder is dead",
         acts={"remove_checkpoint": _whatever},

@@ -18,8 +18,8 @@ from ...errors import Cancelled, EngineError, StateError
 from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
 from ...model.inspection import certificate_ends_soon, require_replicable, require_version_at
-from ...model.lease import busy, new_lease
-from ...model.record import ErrorNote, ReplicaRecord
+from ...model.lease import busy
+from ...model.record import ErrorNote, Lease, ReplicaRecord
 from ...model.replica_state import Move, ReplicaState, after_move
 from ...ports import Hypervisor
 from ...progress import Phase
@@ -35,7 +35,7 @@ from .reporting import Reporter, bug
 from .rest import look_at_source
 from .settle import convert, make_restore_point, retain, tidy
 from .site import Site
-from .source import adopt, find_machine, freeze, keep_frozen, let_go, require_source_space
+from .source import adopt, find_machine, freeze, hold, keep_frozen, let_go, require_source_space
 from .transfer import replicate_disks, require_space_for_images, require_target_space
 from .watch import Watch
 from .work import Work
@@ -134,13 +134,17 @@ class MachineTask:
         target_movers.serving([HostPath(job.target_host, record.target.folder).join("disk.vhdx")])
         # Waiting for the target does not renew the lease: it is in the record, which is on that very host.
         patient_target = patient(target, self._patience(self._sleep))
-        store = RecordStore(patient_target, record, once=target)
+        age_seconds = records.ages.get(record.target.folder, 0)
+        store = RecordStore(patient_target, record, once=target, age_seconds=age_seconds)
 
         def require_room() -> None:
             require_source_space(source, config)
             require_target_space(target, store.record.target.folder)
 
-        watch = Watch(site.clock, store, require_space=require_room)
+        def hold_source() -> None:
+            hold(source, store.record, limits=site.limits)
+
+        watch = Watch(site.clock, store, limits=site.limits, hold_source=hold_source, require_space=require_room)
 
         def wait(seconds: float) -> None:
             self._sleep(seconds)
@@ -220,7 +224,6 @@ class MachineTask:
     def _take_record(self, work: Work) -> None:
         """Let the record follow the machine's name and the job, and write it with the next epoch and the lease."""
         site, record, machine = self._site, work.record, work.config.machine
-        now = site.clock.now()
         if record.state is not ReplicaState.NEW and record.source.name != machine.name:
             work.reporter.warn(f"machine {record.source.name} is called {machine.name} now; its replica follows")
         names = dict.fromkeys([*record.source.known_as, record.source.name, machine.name, self._name])
@@ -234,8 +237,8 @@ class MachineTask:
         work.store.record = replace(
             record, job=self._job.name, rpo_seconds=self._job.rpo_seconds, source=source, target=target
         )
-        lease = new_lease(manager=site.manager, manager_id=site.manager_id, session_id=self._session_id, now=now)
-        work.store.take(lease, now=now)
+        work.store.take(Lease(site.manager, site.manager_id, self._session_id, site.limits.lease_seconds))
+        hold(work.source, work.record, limits=site.limits)
 
     def _steps(self, work: Work) -> None:
         leftover = recover(work)
@@ -263,6 +266,7 @@ class MachineTask:
             return  # the replica was not taken, or is somebody else's now
         self._gives_up = True
         work.watch.end()
+        _require_ours(work, error)
         if isinstance(error, Cancelled) and self._is_to_go_on(work):
             keep_frozen(work)
         else:
@@ -308,8 +312,18 @@ class MachineTask:
         )
 
 
+def _require_ours(work: Work, error: EngineError) -> None:
+    """Raise StateError ``fenced`` when a newer session has the replica: then that is why something went wrong."""
+    try:
+        work.store.renew()
+    except EngineError as second:
+        if second.reason == "fenced":
+            raise second from error
+
+
 def _release(work: Work, error: EngineError, *, now: float) -> None:
     """Write why it failed and give the lease back; a record of nothing goes again."""
+    work.store.make_sure()
     record = work.record
     if record.state is ReplicaState.NEW and record.target.vm_id is None and not record.disks:
         work.target.remove_record(record.fence)

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from ...errors import FormatError, StateError
+from ...errors import FormatError, HypervisorError, PeerError, StateError, TransportError
 from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
-from ...model.lease import LEASE_SECONDS, RENEW_SECONDS, busy, renew_lease, take_lease
+from ...model.lease import busy, take_lease
 from ...model.naming import safe_stem, unused
 from ...model.record import FORMAT, Lease, ReplicaRecord, Source, Target
 from ...model.replica_state import ReplicaState
@@ -22,10 +22,11 @@ from ...ports import Hypervisor
 
 @dataclass(frozen=True, slots=True)
 class FoundRecords:
-    """The records of a target folder; ``unreadable`` has the folder and why."""
+    """The records of a target folder; ``unreadable`` has the folder and why, ``ages`` seconds by folder."""
 
     records: tuple[ReplicaRecord, ...]
     unreadable: tuple[tuple[str, FormatError], ...]
+    ages: Mapping[str, int]
 
     def of_machine(self, vm_id: UUID) -> ReplicaRecord | None:
         """Return the record of a machine's replica. Raises StateError when there are several."""
@@ -53,15 +54,18 @@ class FoundRecords:
 def find_records(host: Hypervisor, folder: str) -> FoundRecords:
     """Read every record one level below a folder."""
     records, unreadable = [], []
-    for path, epoch, text in host.find_records(folder):
+    found = host.find_records(folder)
+    for stored in found:
         try:
-            record = ReplicaRecord.parse(text)
-            if record.epoch != epoch:
-                raise FormatError(f"the host read epoch {epoch}, the text says {record.epoch}")
-            records.append(replace(record, target=replace(record.target, folder=path)))
+            record = ReplicaRecord.parse(stored.text)
+            if (record.epoch, record.revision) != (stored.epoch, stored.revision):
+                raise FormatError(
+                    f"the host read epoch {stored.epoch}, revision {stored.revision}, the text says others"
+                )
+            records.append(replace(record, target=replace(record.target, folder=stored.folder)))
         except FormatError as error:
-            unreadable.append((path, error))
-    return FoundRecords(tuple(records), tuple(unreadable))
+            unreadable.append((stored.folder, error))
+    return FoundRecords(tuple(records), tuple(unreadable), {stored.folder: stored.age_seconds for stored in found})
 
 
 def new_record(
@@ -73,13 +77,14 @@ def new_record(
     others: FoundRecords,
     new_id: Callable[[], UUID],
 ) -> ReplicaRecord:
-    """Return a record of epoch 0, to be written with the first lease."""
+    """Return a record of epoch and revision 0, to be written with the first lease."""
     replica_id = new_id()
     taken = [HostPath(parent.host, folder).name for folder in others.folders]
     folder = parent.join(unused(safe_stem(replica_name), taken=taken, key=replica_id))
     return ReplicaRecord(
         format=FORMAT,
         epoch=0,
+        revision=0,
         replica_id=replica_id,
         job=job.name,
         rpo_seconds=job.rpo_seconds,
@@ -107,25 +112,27 @@ class FolderTaken(Exception):
 class RecordStore:
     """Holds the record that this session took, and writes each change of it at once.
 
-    ``host`` writes with patience, ``once`` tries a single time.
+    ``host`` writes with patience, ``once`` tries a single time. ``age_seconds`` is how old the record was when found.
     """
 
-    def __init__(self, host: Hypervisor, record: ReplicaRecord, *, once: Hypervisor) -> None:
+    def __init__(self, host: Hypervisor, record: ReplicaRecord, *, once: Hypervisor, age_seconds: float) -> None:
         self._host = host
         self._once = once
+        self._age_seconds = age_seconds
+        self._unsure: ReplicaRecord | None = None  # the host may have this one already: its answer was lost
         self.record = record
         self.taken = False  # the record has this session's epoch
 
-    def take(self, lease: Lease, *, now: float) -> None:
+    def take(self, lease: Lease) -> None:
         """Take the replica: next epoch, this lease.
 
         Raises:
             StateError: reason ``replica_busy``.
             FolderTaken: the record is new.
         """
-        taken = take_lease(self.record, lease, now=now)
+        taken = take_lease(self.record, lease, age_seconds=self._age_seconds)
         try:
-            self._write(taken, host=self._host)
+            self._write(taken)
         except StateError as error:
             if error.reason != "fenced":
                 raise
@@ -137,14 +144,25 @@ class RecordStore:
     def save(self, record: ReplicaRecord) -> None:
         """Write a change. Raises StateError ``fenced`` when a newer session has the replica."""
         if record != self.record:
-            self._write(record, host=self._host)
+            self._write(record)
 
-    def renew(self, *, now: float) -> None:
-        """Extend the lease when a minute has passed since the last time; a single try."""
-        lease = self.record.lease
-        if lease is not None and lease.until - now < LEASE_SECONDS - RENEW_SECONDS:
-            self._write(renew_lease(self.record, now=now), host=self._once)
+    def renew(self) -> None:
+        """Write once more what the host has or should have, in a single try: the lease begins anew."""
+        self._send(self._unsure or self.record, host=self._once)
 
-    def _write(self, record: ReplicaRecord, *, host: Hypervisor) -> None:
-        host.write_record(record.target.folder, record.as_text(), expected_epoch=self.record.epoch)
-        self.record = record
+    def make_sure(self) -> None:
+        """Let ``record`` be what the host has, after a write whose answer was lost for good."""
+        if self._unsure is not None:
+            self._send(self._unsure, host=self._host)
+
+    def _write(self, record: ReplicaRecord) -> None:
+        self._send(replace(record, revision=self.record.revision + 1), host=self._host)
+
+    def _send(self, record: ReplicaRecord, *, host: Hypervisor) -> None:
+        text, known = record.as_text(), self.record
+        try:
+            host.write_record(record.target.folder, text, expected_epoch=known.epoch, expected_revision=known.revision)
+        except (TransportError, HypervisorError, PeerError):
+            self._unsure = record
+            raise
+        self._unsure, self.record = None, record

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from ...errors import FormatError, HypervisorError
 from ...machines import Checkpoint
-from ...model.naming import CheckpointName, readable_time
+from ...model.naming import readable_time
 from ...model.record import PendingDisk
 from ...progress import Phase
 from .leaves import inspect
@@ -40,11 +40,9 @@ def recover(work: Work) -> Leftover | None:
         clear_checkpoints(work)
         return None
     found = find_checkpoint(work, pending.checkpoint_name)
-    owner = CheckpointName.parse(pending.checkpoint_name)
-    usable = found is not None and owner is not None and owner.expires_at > work.site.clock.now()
-    clear_checkpoints(work, keep=pending.checkpoint_name if usable else "")
+    clear_checkpoints(work, keep=pending.checkpoint_name)
     _forget_conversion(work)
-    if found is None or not usable:
+    if found is None:
         return None
     work.reporter.warn(
         f"session {pending.session_id} did not finish: its cycle of {readable_time(found.created_at)} goes on"

@@ -30,17 +30,18 @@ def convert(work: Work) -> None:
     """
     work.enter(Phase.CONVERT)
     checkpoint_id, tracking = work.pending.checkpoint_id or "", work.record.tracking
+    fence = work.record.source_fence
     if work.config.machine.version_number < VERSION_TRACKED:
-        work.source.remove_checkpoint(work.vm_id, checkpoint_id)
+        work.source.remove_checkpoint(fence, work.vm_id, checkpoint_id=checkpoint_id)
     else:
         try:
-            point = work.source.convert_checkpoint(work.vm_id, checkpoint_id)
+            point = work.source.convert_checkpoint(fence, work.vm_id, checkpoint_id=checkpoint_id)
             tracking = TrackingPoint(point.reference_point_id, dict(point.rct_ids))
         except HypervisorError as refusal:
             if refusal.error_id == "Hvr.CheckpointNotFound":
                 raise
             work.reporter.warn(f"no new reference point, the next session sends more: {refusal.message}")
-            work.source.remove_checkpoint(work.vm_id, checkpoint_id)
+            work.source.remove_checkpoint(fence, work.vm_id, checkpoint_id=checkpoint_id)
     work.intend(replace(work.pending, step=Phase.RESTORE_POINT, tracking=tracking))
 
 
@@ -127,7 +128,9 @@ def tidy(work: Work) -> None:
     work.enter(Phase.TIDY)
     try:
         for reference_point_id in work.record.obsolete_reference_points:
-            work.source.remove_reference_point(work.vm_id, reference_point_id)
+            work.source.remove_reference_point(
+                work.record.source_fence, work.vm_id, reference_point_id=reference_point_id
+            )
     except EngineError as error:
         work.left_over("removing an old reference point from the source", error=error)
         return

@@ -29,7 +29,8 @@ class Limits:
     reconnect_seconds: float = 15.0
     reconnect_limit_seconds: float = 1800.0
     stall_seconds: float = 2700.0  # how long a transfer may stand still; movers that lost each other give up before
-    checkpoint_seconds: float = 86400.0  # after that anybody may remove the session's checkpoint
+    lease_seconds: float = 300.0  # how long a session that is silent keeps its replica from other managers
+    checkpoint_seconds: float = 14400.0  # how long the source host keeps the checkpoint of a session that is silent
     ticket_seconds: float = 3600.0  # how long a source may take to come with its ticket
 
 

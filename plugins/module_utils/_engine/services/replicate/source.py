@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from typing import Final
 from uuid import UUID
 
@@ -14,12 +15,13 @@ from ...errors import EngineError, HypervisorError, RequestError, StateError
 from ...jobs import ConsistencyPolicy, JobSpec
 from ...machines import Checkpoint, Consistency, FrozenDisk, HostPath, MachineConfig, VirtualMachine
 from ...model.inspection import require_all_frozen, require_space, wanted_consistency
-from ...model.naming import CheckpointName, readable_time
-from ...model.record import Pending
+from ...model.naming import CheckpointName
+from ...model.record import Pending, ReplicaRecord
 from ...ports import Hypervisor
 from ...progress import Phase
 from ...reports import Traffic
 from .records import FoundRecords
+from .site import Limits
 from .work import Work
 
 SOURCE_FULL: Final = "source_volume_full"
@@ -62,12 +64,14 @@ def require_source_space(source: Hypervisor, config: MachineConfig) -> None:
         require_space(source.volume(path), needed=0, path=str(where), what=what, reason=SOURCE_FULL)
 
 
+def hold(source: Hypervisor, record: ReplicaRecord, *, limits: Limits) -> None:
+    """Let the source host keep the session's checkpoint, and refuse older sessions from now on."""
+    source.hold_source(record.source_fence, record.source.vm_id, seconds=ceil(limits.checkpoint_seconds))
+
+
 def freeze(work: Work) -> list[FrozenDisk]:
     """Make the cycle's recovery checkpoint and list its disks."""
-    now = work.site.clock.now()
-    name = CheckpointName(
-        work.record.replica_id, work.session_id, float(int(now + work.site.limits.checkpoint_seconds))
-    )
+    name = CheckpointName(work.record.replica_id, work.session_id)
     work.intend(
         Pending(
             session_id=work.session_id,
@@ -146,7 +150,7 @@ def _not_consistent(work: Work, said: str) -> StateError:
 
 def _create(work: Work, name: str, *, consistency: Consistency) -> Checkpoint:
     try:
-        return work.source.create_checkpoint(work.vm_id, name=name, consistency=consistency)
+        return work.source.create_checkpoint(work.record.source_fence, work.vm_id, name=name, consistency=consistency)
     except StateError as error:
         if error.reason != "volume_full":
             raise
@@ -159,7 +163,7 @@ def find_checkpoint(work: Work, name: str) -> Checkpoint | None:
 
 
 def clear_checkpoints(work: Work, *, keep: str = "") -> None:
-    """Remove what dead sessions of this replica left; those of others are left alone.
+    """Remove what dead sessions left; those of another replica are left alone until their lease has ended.
 
     Raises:
         StateError: reason ``source_busy``, a session into another replica has the machine frozen now.
@@ -170,21 +174,22 @@ def clear_checkpoints(work: Work, *, keep: str = "") -> None:
             continue
         if owner.replica_id == work.record.replica_id:
             work.reporter.warn(f"removing the checkpoint that session {owner.session_id} left on the source")
-            work.source.remove_checkpoint(work.vm_id, found.checkpoint_id)
-        elif owner.expires_at > work.site.clock.now():
-            end = readable_time(owner.expires_at)
+        elif found.lease_seconds > 0:
             raise StateError(
                 f"session {owner.session_id} into replica {owner.replica_id} has {work.config.machine.name} frozen",
-                hint=f"wait for it, or run its job again if it is dead; its checkpoint ends at {end}",
+                hint="wait for it, or run its job again if it is dead; its checkpoint may be removed in "
+                f"{found.lease_seconds} seconds",
                 reason="source_busy",
             )
+        else:
+            work.reporter.warn(f"removing the checkpoint of a session into replica {owner.replica_id}: its lease ended")
+        work.source.remove_checkpoint(work.record.source_fence, work.vm_id, checkpoint_id=found.checkpoint_id)
 
 
 def keep_frozen(work: Work) -> None:
     """Leave the checkpoint of a cycle to the next session, which goes on where this one stops."""
-    owner = CheckpointName.parse(work.pending.checkpoint_name)
-    end = f" until {readable_time(owner.expires_at)}" if owner is not None else ""
-    work.reporter.warn(f"the source keeps the checkpoint of this cycle{end}: the next session goes on with it")
+    hours = f"{work.site.limits.checkpoint_seconds / 3600:g} h"
+    work.reporter.warn(f"the source keeps the checkpoint of this cycle for {hours}: the next session goes on with it")
 
 
 def let_go(work: Work) -> None:
@@ -195,7 +200,7 @@ def let_go(work: Work) -> None:
     try:
         found = find_checkpoint(work, pending.checkpoint_name)
         if found is not None:
-            work.source.remove_checkpoint(work.vm_id, found.checkpoint_id)
+            work.source.remove_checkpoint(work.record.source_fence, work.vm_id, checkpoint_id=found.checkpoint_id)
     except EngineError as error:
         work.reporter.warn(f"checkpoint {pending.checkpoint_name} stays on the source for now: {error.message}")
 
