@@ -17,7 +17,7 @@ from ansible_collections.opendr.hyperv.tests.integration.session.conftest import
 from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death
 
 CATALOG = ("save_job", "open_session", "save_replica", "save_machine", "close_session")
-POLLS = ("is_idle", "status", "publish", "say")  # how often depends on how fast the others are: only once here
+POLLS = ("activity", "status", "publish", "say")  # how often depends on how fast the others are: only once here
 
 
 @dataclass(frozen=True)
