@@ -270,7 +270,7 @@ class SmallSite(LabSite):
         for name in (SOURCE, TARGET):
             self._start_host(name)
         self.movers: dict[str, MoverServer] = {}
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
         for name in (SOURCE, TARGET):
             self.start_mover(name, serves=[name])
         self._manager = self.authority.issue(MANAGER, role="manager")
@@ -285,7 +285,7 @@ class SmallSite(LabSite):
     def close(self) -> None:
         for mover in self.movers.values():
             mover.stop()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join()
         for host in self._hosts.values():
             host.stop()
@@ -351,18 +351,25 @@ class SmallSite(LabSite):
             self.target = control
         host.start()
 
-    def start_mover(self, name: str, *, serves: Sequence[str]) -> None:
+    def start_mover(self, name: str, *, serves: Sequence[str], port: int = 0) -> None:
         """Start a mover that serves the volumes of these hosts."""
-        self.movers[name] = self._mover(name, serves=serves)
-        self._threads.append(threading.Thread(target=self.movers[name].serve))
-        self._threads[-1].start()
+        self.movers[name] = self._mover(name, serves=serves, port=port)
+        self._threads[name] = threading.Thread(target=self.movers[name].serve)
+        self._threads[name].start()
 
-    def _mover(self, name: str, *, serves: Sequence[str]) -> MoverServer:
+    def restart_mover(self, name: str) -> None:
+        """Stop a mover in the middle of whatever it does; another one takes its place, at the same port."""
+        port = self.movers[name].port
+        self.movers[name].stop()
+        self._threads[name].join()
+        self.start_mover(name, serves=[name], port=port)
+
+    def _mover(self, name: str, *, serves: Sequence[str], port: int) -> MoverServer:
         controls = {SOURCE: self.source, TARGET: self.target}
         volumes = [(host, f"{letter}:\\") for host in serves for letter in "CD"]
         config = MoverConfig(
             name=name,
-            listen=("127.0.0.1", 0),
+            listen=("127.0.0.1", port),
             tls=tls_files(self.authority.issue(name, role="mover")),
             access=tuple(
                 AccessEntry(host, root, str(controls[host].local_path(root)), "write") for host, root in volumes

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
+from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death, Killed
 from ansible_collections.opendr.hyperv.tests.lab.site import REPLICAS, only_error
 
 
@@ -121,15 +122,38 @@ def test_all_points_removed_by_hand_are_forgotten(site, replica):
     site.prove(points=1)
 
 
-def test_point_removed_by_hand_while_a_session_runs_is_forgotten(site, replica):
-    class Meddling(type(site.clock)):
-        def sleep(self, seconds):
-            pending = site.record().pending
-            if not removed and pending is not None and pending.step.value == "restore_point":
-                removed.append(remove_by_hand(site, replica, 0))
-            super().sleep(seconds)
+def test_point_removed_by_hand_before_the_next_one_is_made(site, replica):
+    late = Death("create_restore_point", instead=lambda: remove_by_hand(site, replica, 0))
+    assert only_error(site.run(site=late.site(site.site())))["reason"] == "leaf_touched"  # it was merged with the leaf
+    assert site.run().outcome is Outcome.DONE
+    site.prove(points=1)
 
-    removed = []
-    assert site.run(site=site.site(clock=Meddling())).outcome is Outcome.DONE
-    assert len(removed) == 1
-    assert len(site.record().restore_points) == 1
+
+def edit(site, replica):
+    site.target.call("lab.edit_offline", vm_id=replica["vm_id"], slot="SCSI 0:0", offset=9 * MiB, data=b"x" * 4096)
+
+
+def apply_oldest(site, replica):
+    oldest = str(site.record().restore_points[0].point_id).upper()
+    site.target.call("Restore-VMSnapshot", vm_id=replica["vm_id"], checkpoint_id=oldest)
+
+
+def detach(site, replica):
+    slot = {"controller": "SCSI", "number": 0, "location": 1}
+    site.target.call("Remove-VMHardDiskDrive", vm_id=replica["vm_id"], **slot)
+
+
+@pytest.mark.parametrize("act", [edit, apply_oldest, detach])
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "dies"])
+def test_replica_that_is_changed_between_transfer_and_restore_point(site, replica, act, dies):
+    late = Death("create_restore_point", instead=lambda: act(site, replica))
+    ports = late.site(site.site())
+    if dies:
+        with pytest.raises(Killed):
+            site.run(site=Death("create_restore_point", after=True).site(ports))
+    else:
+        assert only_error(site.run(site=ports))["reason"] == "leaf_touched"
+    site.prove(points=1)
+    assert site.source_leftovers() == []
+    assert site.run().outcome is Outcome.DONE
+    site.prove(points=2)

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from ...errors import FormatError, HypervisorError
+from ...errors import HypervisorError
 from ...machines import Checkpoint
 from ...model.naming import readable_time
 from ...model.record import PendingDisk
 from ...progress import Phase
-from .leaves import inspect
+from .sent import discard, leaves_are_as_sent, point_is_as_sent
 from .settle import commit, convert, make_restore_point, point_name
 from .source import clear_checkpoints, find_checkpoint
 from .target import require_at_rest
@@ -55,7 +55,10 @@ def _finish(work: Work) -> bool:
     pending, name = work.pending, point_name(work.pending)
     require_at_rest(work)
     made = next((point for point in work.target.restore_points(work.replica_vm_id) if point.name == name), None)
-    if made is None and not _leaves_as_left(work):
+    if made is None and not leaves_are_as_sent(work):
+        return False
+    if made is not None and not point_is_as_sent(work):
+        discard(work, made)
         return False
     work.reporter.warn(f"finishing the restore point of session {pending.session_id}, which ended before it was done")
     if pending.step is Phase.CONVERT:
@@ -69,29 +72,6 @@ def _finish(work: Work) -> bool:
         make_restore_point(work)
     else:
         commit(work, made, vouched=False)
-    return True
-
-
-def _leaves_as_left(work: Work) -> bool:
-    """Tell whether each leaf has the place and content that it had when its transfer ended."""
-    try:
-        return _are_as_left(work)
-    except FormatError:
-        return False
-    except HypervisorError as refusal:
-        if refusal.error_id != "Hvr.ChainBroken":
-            raise
-        return False
-
-
-def _are_as_left(work: Work) -> bool:
-    places = {leaf.disk_id: leaf.path.lower() for leaf in work.target.leaves(work.replica_vm_id)}
-    for written in work.pending.disks:
-        disk = work.record.disk(written.disk_id)
-        if disk is None or places.get(written.disk_id) != disk.leaf.lower():
-            return False
-        if inspect(work, disk).data_write_guid != written.data_write_guid:
-            return False
     return True
 
 

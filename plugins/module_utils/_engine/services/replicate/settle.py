@@ -19,6 +19,7 @@ from ...model.retention import begin_removal, end_removal, expired_points, forge
 from ...progress import Phase
 from .leaves import current_tree, fingerprints, forget_lost_points
 from .rest import is_merged, problem_of, settle
+from .sent import discard, point_is_as_sent
 from .work import Work
 
 
@@ -51,11 +52,21 @@ def point_name(pending: Pending) -> str:
 
 
 def make_restore_point(work: Work) -> None:
-    """Checkpoint the replica and commit the record."""
+    """Checkpoint the replica and commit the record.
+
+    Raises StateError ``leaf_touched`` when the checkpoint does not hold what was sent.
+    """
     work.enter(Phase.RESTORE_POINT)
     settle(work)
     made = _checkpoint(work, name=point_name(work.pending))
     settle(work)
+    if not point_is_as_sent(work):
+        discard(work, made)
+        raise StateError(
+            f"somebody changed replica {work.record.target.name} between transfer and restore point",
+            hint="run the job again: it finds what was changed; older restore points are untouched",
+            reason="leaf_touched",
+        )
     commit(work, made, vouched=True)
 
 
