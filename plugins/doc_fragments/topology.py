@@ -54,6 +54,11 @@ notes:
     A data mover answers at C(opendr_mover_address) (without it C(ansible_host), or its inventory name) and
     C(opendr_mover_port) (without it 7310). Its certificate carries its inventory name.
   - >-
+    How much must stay free on the volumes of a Hyper-V host is set in its host variable C(opendr_free_space), a list of
+    dictionaries with C(path) (without it, every path of the host; the longest one wins), C(percent) of the volume, and
+    C(size) in bytes or as V(20 GiB); the larger of the two counts. Without a limit it is 5 %, at most 2 GiB.
+    A session that would get below it is not begun, or ends, with the reason V(source_volume_full) or V(volume_full).
+  - >-
     The manager has its certificate, key and certificate authority in the files named by its host variables
     C(opendr_manager_certificate), C(opendr_manager_key) and C(opendr_manager_ca).
 """

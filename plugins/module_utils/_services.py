@@ -22,6 +22,7 @@ from ._engine.adapters.state_folder import StateFolder
 from ._engine.adapters.system import SystemClock
 from ._engine.errors import CatalogError, EngineError, RequestError
 from ._engine.jobs import JobSpec
+from ._engine.model.topology import connection_of
 from ._engine.ports import Catalog
 from ._engine.stops import StopRequest
 from ._plan import JobPlan, StopPlan
@@ -43,7 +44,9 @@ def open_host(options: Options, name: str) -> AbstractContextManager[PsrpHypervi
     """Connect to a host that the action plugin has resolved."""
     topology, secrets = _resolved(options)
     password, proxy = (secrets[kind].get(name, "") for kind in ("passwords", "proxies"))
-    settings = HostConnectionSettings.from_topology(name, topology["hosts"][name], password=password, proxy=proxy)
+    settings = HostConnectionSettings.from_topology(
+        name, connection_of(topology["hosts"][name]), password=password, proxy=proxy
+    )
     return closing(PsrpHypervisor(PsrpHost(settings, clock=SystemClock())))
 
 

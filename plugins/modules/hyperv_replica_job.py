@@ -337,6 +337,8 @@ session:
           C(bottleneck) (V(source), V(proxy), V(network) or V(target)), C(consistency), the restore points it has now,
           C(warnings) and C(error).
         - A disk says with C(scope) and C(reason) which bytes were sent and why.
+        - C(forecast) has what was foreseen of the transfer, C(changed_bytes) to send, C(growth_bytes) that the guest
+          writes meanwhile, and C(seconds); null is what could not be foreseen, as in a first session.
       type: list
       elements: dict
       returned: when the session has ended

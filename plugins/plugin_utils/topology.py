@@ -19,6 +19,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils._engine.adapters.psrp_settings import HostConnectionSettings
 from ..module_utils._engine.errors import RequestError
 from ..module_utils._engine.jobs import shown
+from ..module_utils._engine.model.free_space import VARIABLE as FREE_SPACE
+from ..module_utils._engine.model.free_space import parse_limits
 
 MOVER_PORT = 7310
 Variables = Mapping[str, t.Any]
@@ -149,7 +151,8 @@ class Inventory:
             if (value := _value(variables, setting, host=name)) is not None:
                 settings[setting.name] = value
         HostConnectionSettings.from_topology(name, settings, password=self._secret(name, PASSWORD))
-        return settings
+        limits = parse_limits(variables.get(FREE_SPACE) or [], host=name)
+        return {**settings, "free_space": [limit.as_dict() for limit in limits]} if limits else settings
 
     def _secret(self, name: str, setting: Setting) -> str:
         return _value(self.variables(name), setting, host=name) or ""

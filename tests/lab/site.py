@@ -29,6 +29,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.hyp
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.mover_client import MoverClient
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.state_folder import StateFolder
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.system import (
+    SharedClaims,
     StoppableClock,
     SystemClock,
     ThreadExecutor,
@@ -322,6 +323,7 @@ class SmallSite(LabSite):
             journal=self.journal,
             executor=ThreadExecutor(),
             locks=folder,
+            claims=SharedClaims(),
             limits=replace(Limits(), **QUICK_LIMITS),  # type: ignore[arg-type]
         )
         return replace(site, **changes)

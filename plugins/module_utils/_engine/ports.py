@@ -256,6 +256,19 @@ class Executor(Protocol):
         """Run all tasks, at most ``limit`` at once, and return when each has ended. A task raises nothing."""
 
 
+class Claims(Protocol):
+    """What the machines of a session still need of the volumes they share; safe to call from several threads."""
+
+    def claim(self, volume: str, owner: UUID, *, size: int, room: int) -> int:
+        """Note the bytes that an owner needs, in place of what it needed before; return what the others need.
+
+        When both together are more than ``room`` nothing is noted.
+        """
+
+    def release(self, owner: UUID, *, left: float = 0.0) -> None:
+        """Lower what an owner needs to the part that is ``left`` (0 to 1) of what it claimed."""
+
+
 class Locks(Protocol):
     """Exclusion between the sessions of one manager; a lock ends with the process that holds it."""
 

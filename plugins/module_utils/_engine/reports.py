@@ -160,6 +160,7 @@ class MachineReport:
     removed_restore_points: tuple[UUID, ...] = ()
     disks: tuple[DiskReport, ...] = ()
     verification: VerificationReport | None = None
+    forecast: dict[str, object] | None = None  # ``Forecast.as_dict``, the last that was made
     warnings: tuple[str, ...] = ()
     error: dict[str, object] | None = None
 
@@ -190,6 +191,7 @@ class MachineReport:
             "bottleneck": self.bottleneck,
             "disks": [disk.as_dict() for disk in self.disks],
             "verification": None if self.verification is None else self.verification.as_dict(),
+            "forecast": self.forecast,
             "warnings": list(self.warnings),
             "error": self.error,
         }

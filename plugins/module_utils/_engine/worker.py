@@ -31,7 +31,7 @@ from .adapters.psrp import HostConnectionSettings, PsrpHost
 from .adapters.session_files import SessionFiles, note
 from .adapters.state_folder import StateFolder, held
 from .adapters.stop_files import find_request
-from .adapters.system import StoppableClock, SystemClock, ThreadExecutor
+from .adapters.system import SharedClaims, StoppableClock, SystemClock, ThreadExecutor
 from .adapters.tidying import engine_in_use, tidy
 from .adapters.tls import TlsFiles, own_certificate
 from .adapters.worker_process import running_session
@@ -162,7 +162,9 @@ class Worker:
             journal=self._journal,
             executor=ThreadExecutor(),
             locks=folder,
+            claims=SharedClaims(),
             limits=_limits(topology),
+            free_space=topology.free_space,
         )
         self._journal.tick()
 

@@ -83,7 +83,7 @@ def test_folder_on_a_drive_that_the_host_does_not_have(site):
 
 def test_target_volume_that_is_full_before_the_session(site):
     site.target.call("lab.fill_volume", letter="D", free=MiB)
-    error = refused(site, names=f"{TARGET_PATH}: the volume of hv-b:{REPLICAS}")
+    error = refused(site, names=f"{TARGET_PATH}: volume D:\\ of hv-b has")
     assert (error["code"], error["reason"]) == ("state_conflict", "volume_full")
     site.target.call("lab.fill_volume", letter="D", free=1 << 40)
     recovers(site)
@@ -92,7 +92,7 @@ def test_target_volume_that_is_full_before_the_session(site):
 def test_source_volume_without_room_for_a_checkpoint(site):
     site.run()
     site.source.call("lab.fill_volume", letter="C", free=MiB)
-    error = refused(site, names="option vms: 'web': the volume of hv-a:C:\\VMs")
+    error = refused(site, names="option vms: 'web': volume C:\\ of hv-a has")
     assert (error["code"], error["reason"]) == ("state_conflict", "source_volume_full")
     site.source.call("lab.fill_volume", letter="C", free=1 << 40)
     recovers(site)
@@ -121,8 +121,8 @@ class Filling(StoppableClock):
 
 
 FILLING = [
-    ("source", "C", "option vms: 'web': the volume of hv-a:C:\\VMs", "source_volume_full"),
-    ("target", "D", f"{TARGET_PATH}: the volume of hv-b:{REPLICAS}", "volume_full"),
+    ("source", "C", "option vms: 'web': volume C:\\ of hv-a has", "source_volume_full"),
+    ("target", "D", f"{TARGET_PATH}: volume D:\\ of hv-b has", "volume_full"),
 ]
 
 

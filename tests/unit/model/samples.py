@@ -88,13 +88,22 @@ def point(number: int) -> Point:
 
 
 def cycle(number: int) -> Cycle:
-    return Cycle(CYCLES[number], SESSION, 100.0 + number, Consistency.APPLICATION, Traffic(disk=64 * MiB, read=MiB))
+    return Cycle(
+        cycle_id=CYCLES[number],
+        session_id=SESSION,
+        source_time=100.0 + number,
+        consistency=Consistency.APPLICATION,
+        traffic=Traffic(disk=64 * MiB, total=MiB, read=MiB),
+        seconds=2.0,
+        since=99.0 + number if number else None,
+        changed={DISK: MiB} if number else {},
+    )
 
 
 def pending() -> Pending:
-    disk = PendingDisk(DISK, Scope.CHANGED, "tracked", SOURCE_CHAIN, None)
+    disk = PendingDisk(DISK, Scope.CHANGED, "tracked", SOURCE_CHAIN, None, MiB)
     return Pending(
-        SESSION, CYCLES[3], Phase.TRANSFER, "OpenDR x", "cp-1", 104.0, Consistency.CRASH, (disk,), None, Traffic()
+        SESSION, CYCLES[3], Phase.TRANSFER, "OpenDR x", "cp-1", 104.0, Consistency.CRASH, (disk,), None, Traffic(), 1.0
     )
 
 

@@ -19,16 +19,14 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
     HostInfo,
     PowerState,
     Slot,
-    VolumeSpace,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.inspection import (
     require_all_frozen,
     require_replicable,
-    require_space,
     require_version_at,
     wanted_consistency,
 )
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import GiB, MiB, TiB
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.tests.unit.model.samples import DISK, OTHER_DISK, config, frozen, geometry
 
 
@@ -100,22 +98,3 @@ def test_consistency_follows_state_and_policy(state, policy, wanted):
 def test_saved_machine_cannot_be_application_consistent():
     saved = machine(state=PowerState.SAVED).machine
     assert reason_of(wanted_consistency, saved, ConsistencyPolicy.APPLICATION) == "consistency_impossible"
-
-
-@pytest.mark.parametrize(
-    ("size", "free", "needed", "fits"),
-    [
-        (TiB, 2 * GiB, 0, True),
-        (TiB, 2 * GiB - 1, 0, False),
-        (TiB, 3 * GiB, GiB, True),
-        (TiB, 3 * GiB, GiB + 1, False),
-        (20 * MiB, MiB, 0, True),
-        (20 * MiB, MiB - 1, 0, False),
-    ],
-)
-def test_reserve_is_two_gib_or_a_twentieth_of_a_small_volume(size, free, needed, fits):
-    volume = VolumeSpace("D:\\", size, free)
-    if fits:
-        require_space(volume, needed=needed, path="D:", what="a test")
-    else:
-        assert reason_of(require_space, volume, needed=needed, path="D:", what="a test") == "volume_full"

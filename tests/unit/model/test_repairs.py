@@ -91,5 +91,5 @@ def test_a_cycle_sends_changes_and_repairs():
 )
 def test_repairs_stay_until_a_cycle_that_knew_them_is_committed(sent, left):
     disk = replace(replica_disk(), repairs=BAD)
-    cycle = None if sent is None else PendingDisk(DISK, Scope.CHANGED, "tracked", (), None, sent)
+    cycle = None if sent is None else PendingDisk(DISK, Scope.CHANGED, "tracked", (), None, None, sent)
     assert repairs_left(disk, cycle) == left

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import RequestError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.free_space import FreeSpaceLimit
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.topology import SIZE_MAX, Topology
 
 PLAIN = {
@@ -38,6 +39,13 @@ def test_topology_is_read():
     assert topology.limits == {"machines": 2, "poll_seconds": 0.1}
 
 
+def test_free_space_of_a_host_is_no_setting_of_its_connection():
+    limited = {"address": "10.0.0.1", "free_space": [{"path": "D:\\", "percent": 10, "size": 5}]}
+    topology = parse(hosts={"hv-a": limited, "hv-b": {}})
+    assert topology.hosts["hv-a"] == {"address": "10.0.0.1"}
+    assert topology.free_space == {"hv-a": (FreeSpaceLimit("D:\\", 10.0, 5),), "hv-b": ()}
+
+
 def test_secrets_are_read_and_not_shown():
     topology = parse()
     assert (topology.passwords, topology.proxies) == (PLAIN["secrets"]["passwords"], PLAIN["secrets"]["proxies"])
@@ -55,6 +63,7 @@ BAD = [
     ({"manager": {"name": "m"}}, "topology_invalid"),
     ({"hosts": {"hv-a": {}}}, "target_host_unknown"),
     ({"hosts": {"hv-a": 5, "hv-b": {}}}, "topology_invalid"),
+    ({"hosts": {"hv-a": {"free_space": [{"percent": 200}]}, "hv-b": {}}}, "variable_invalid"),
     ({"movers": {"hv-a": {"address": "h", "port": 1}}}, "target_proxies_unknown"),
     ({"movers": {"hv-a": {"address": "h", "port": 0}, "hv-b": {"address": "h", "port": 1}}}, "topology_invalid"),
     ({"movers": {"hv-a": {"address": "h", "port": True}, "hv-b": {"address": "h", "port": 1}}}, "topology_invalid"),

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 from ..stops import cancelled
 
@@ -42,6 +43,28 @@ class StoppableClock(SystemClock):
     def sleep(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
             raise cancelled(self._why)
+
+
+class SharedClaims:
+    """See ``ports.Claims``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._claimed: dict[tuple[str, UUID], int] = {}
+        self._left: dict[tuple[str, UUID], int] = {}
+
+    def claim(self, volume: str, owner: UUID, *, size: int, room: int) -> int:
+        with self._lock:
+            others = sum(left for key, left in self._left.items() if key[0] == volume and key[1] != owner)
+            if size + others <= room:
+                self._claimed[volume, owner] = self._left[volume, owner] = size
+            return others
+
+    def release(self, owner: UUID, *, left: float = 0.0) -> None:
+        with self._lock:
+            for key, size in self._claimed.items():
+                if key[1] == owner:
+                    self._left[key] = int(size * left)
 
 
 class ThreadExecutor:

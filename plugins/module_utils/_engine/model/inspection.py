@@ -21,15 +21,10 @@ from ..machines import (
     MachineConfig,
     PowerState,
     VirtualMachine,
-    VolumeSpace,
 )
-from ..progress import readable
 from ..transfers import MoverInfo
-from ..units import GiB
 from .naming import readable_time
 
-RESERVE_MAX: Final = 2 * GiB  # bytes that stay free on any volume
-RESERVE_PART: Final = 20  # of a small volume: one part in 20
 CERTIFICATE_SECONDS: Final = 30 * 86400.0  # how long before its end a certificate is told of
 
 
@@ -119,17 +114,6 @@ def wanted_consistency(machine: VirtualMachine, policy: ConsistencyPolicy) -> Co
             reason="consistency_impossible",
         )
     return Consistency.CRASH
-
-
-def require_space(volume: VolumeSpace, *, needed: int, path: str, what: str, reason: str = "volume_full") -> None:
-    """Raise StateError when a volume would have less than its reserve left."""
-    wanted = needed + min(RESERVE_MAX, volume.size // RESERVE_PART)
-    if volume.free < wanted:
-        raise StateError(
-            f"the volume of {path} has {readable(volume.free)} free, {what} needs {readable(wanted)}",
-            hint="make room on the volume, or choose another path",
-            reason=reason,
-        )
 
 
 def certificate_ends_soon(mover: MoverInfo, *, now: float) -> str | None:

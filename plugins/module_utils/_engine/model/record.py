@@ -122,6 +122,9 @@ class Cycle:
     source_time: float  # when the source was frozen, seconds since 1970 by the source host's clock
     consistency: Consistency
     traffic: Traffic
+    seconds: float  # of transfer
+    since: float | None  # when the source was frozen for the cycle before; None: there was none
+    changed: dict[UUID, int]  # by disk id: bytes that differed from the cycle before, where that was found out
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class PendingDisk:
-    """What a cycle does to one disk; ``data_write_guid`` is that of the leaf once its transfer has ended.
+    """What a cycle does to one disk.
 
-    ``repairs`` are those of the disk that its transfer covers.
+    ``data_write_guid`` is that of the leaf once its transfer has ended; ``changed`` has the bytes that differ from the
+    cycle before, None until that is found out; ``repairs`` are those of the disk that its transfer covers.
     """
 
     disk_id: UUID
@@ -155,6 +159,7 @@ class PendingDisk:
     reason: str
     source_chain: tuple[str, ...]
     data_write_guid: UUID | None
+    changed: int | None
     repairs: tuple[Extent, ...] = ()
 
 
@@ -172,6 +177,7 @@ class Pending:
     disks: tuple[PendingDisk, ...]
     tracking: TrackingPoint | None  # after the conversion
     traffic: Traffic
+    seconds: float  # of transfer
 
     @property
     def is_frozen(self) -> bool:

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 from ..errors import RequestError
 from ..jobs import JobSpec
+from .free_space import FreeSpaceLimit, parse_limits
 
 FORMAT: Final = 1
 SIZE_MAX: Final = 4 * 1024 * 1024  # bytes
@@ -41,6 +42,7 @@ class Topology:
     job: JobSpec
     manager: ManagerFiles
     hosts: Mapping[str, Mapping[str, object]]
+    free_space: Mapping[str, Sequence[FreeSpaceLimit]]  # by host
     movers: Mapping[str, tuple[str, int]]
     passwords: Mapping[str, str] = field(repr=False)
     proxies: Mapping[str, str] = field(repr=False)  # URLs by host, with the user and password of the proxy
@@ -62,7 +64,7 @@ class Topology:
         if plain["format"] != FORMAT:
             raise _bad(f"has another format than {FORMAT}")
         job = JobSpec.from_dict(_map(plain["job"], "job"))
-        secrets = _map(plain["secrets"], "secrets")
+        hosts, secrets = _map(plain["hosts"], "hosts"), _map(plain["secrets"], "secrets")
         url = plain.get("catalog_url")
         return cls(
             session_id=_uuid(plain["session_id"]),
@@ -70,7 +72,10 @@ class Topology:
             catalog_url=None if url is None else _text(plain, "catalog_url"),
             job=job,
             manager=_manager(_map(plain["manager"], "manager")),
-            hosts=_hosts(_map(plain["hosts"], "hosts"), job=job),
+            hosts=_hosts(hosts, job=job),
+            free_space={
+                name: parse_limits(_map(host, name).get("free_space", []), host=name) for name, host in hosts.items()
+            },
             movers=_movers(_map(plain["movers"], "movers"), job=job),
             passwords=_words(secrets, "passwords"),
             proxies=_words(secrets, "proxies"),
@@ -86,7 +91,12 @@ def _hosts(plain: Mapping[str, object], *, job: JobSpec) -> dict[str, Mapping[st
     for option, name in (("source_host", job.source_host), ("target_host", job.target_host)):
         if name not in plain:
             raise _unknown(option, name)
-    return {name: _map(settings, name) for name, settings in plain.items()}
+    return {name: connection_of(_map(settings, name)) for name, settings in plain.items()}
+
+
+def connection_of(host: Mapping[str, object]) -> dict[str, object]:
+    """Return what is left of the settings of a host for its connection."""
+    return {word: value for word, value in host.items() if word != "free_space"}
 
 
 def _movers(plain: Mapping[str, object], *, job: JobSpec) -> dict[str, tuple[str, int]]:

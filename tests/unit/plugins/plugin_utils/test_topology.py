@@ -129,6 +129,18 @@ def test_option_that_names_an_unknown_host_is_named_too() -> None:
     assert caught.value.hint == "add it to the inventory, or correct target_host"
 
 
+def test_free_space_limits_are_part_of_a_host_and_those_that_cannot_be_are_refused() -> None:
+    host = {**HOST, "opendr_free_space": [{"path": "D:\\", "percent": 10, "size": "20 GiB"}]}
+    assert resolve(hv_a=host).settings["hosts"]["hv_a"]["free_space"] == [
+        {"path": "D:\\", "percent": 10.0, "size": 20 * 2**30}
+    ]
+    nothing: tuple[Any, ...] = (None, "", [])
+    for empty in nothing:
+        assert "free_space" not in resolve(hv_a={**HOST, "opendr_free_space": empty}).settings["hosts"]["hv_a"]
+    error = refusal({"m": MANAGER, "hv_a": {**HOST, "opendr_free_space": 20}, "proxy_a1": {}})
+    assert error.message.startswith("host hv_a: opendr_free_space is 20, want a list")
+
+
 @pytest.mark.parametrize("value", ["https", "0", 65536, "80.5"])
 def test_port_that_cannot_be_names_host_variable_and_value(value: Any) -> None:
     error = refusal({"m": MANAGER, "hv_a": {**HOST, "ansible_port": value}, "proxy_a1": {}})

@@ -35,8 +35,9 @@ from .reporting import Reporter, bug
 from .rest import look_at_source
 from .settle import convert, make_restore_point, retain, tidy
 from .site import Site
-from .source import adopt, find_machine, freeze, hold, keep_frozen, let_go, require_source_space
-from .transfer import replicate_disks, require_space_for_images, require_target_space
+from .source import adopt, find_machine, freeze, hold, keep_frozen, let_go
+from .space import SpaceGuard
+from .transfer import claim_room, replicate_disks
 from .watch import Watch
 from .work import Work
 
@@ -138,8 +139,7 @@ class MachineTask:
         store = RecordStore(patient_target, record, once=target, age_seconds=age_seconds)
 
         def require_room() -> None:
-            require_source_space(source, config)
-            require_target_space(target, store.record.target.folder)
+            space.look(source, target, folder=store.record.target.folder)
 
         def hold_source() -> None:
             hold(source, store.record, limits=site.limits)
@@ -150,18 +150,22 @@ class MachineTask:
             self._sleep(seconds)
             watch.look()
 
+        patient_source = patient(source, self._patience(wait))
+        space = SpaceGuard(site, config, source=patient_source, target=patient_target)
+        stack.callback(space.note_left, 0.0)
         self._work = Work(
             site=site,
             job=job,
             session_id=self._session_id,
             reporter=self._reporter,
-            source=patient(source, self._patience(wait)),
+            source=patient_source,
             target=patient_target,
             source_movers=source_movers,
             target_movers=target_movers,
             config=config,
             store=store,
             watch=watch,
+            space=space,
         )
         return self._work
 
@@ -244,12 +248,12 @@ class MachineTask:
         leftover = recover(work)
         if leftover is None:
             work.enter(Phase.CHECKPOINT)
-            require_source_space(work.source, work.config)
+            claim_room(work, work.config.disks)
             look_at_source(work)
             frozen = freeze(work)
         else:
             frozen = adopt(work, leftover.checkpoint)
-        require_space_for_images(work, frozen)
+            claim_room(work, frozen)
         replicate_disks(work, frozen, resumed=leftover.disks if leftover is not None else {})
         convert(work)
         make_restore_point(work)
@@ -309,6 +313,7 @@ class MachineTask:
             restore_points=tuple(points),
             removed_restore_points=tuple(work.removed),
             disks=tuple(work.disk_reports),
+            forecast=work.space.forecast.as_dict(),
         )
 
 

@@ -92,7 +92,16 @@ def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
     if pending.consistency is None or pending.source_time is None:
         raise StateError("the cycle has no checkpoint", reason="record_invalid")
     sent = {disk.disk_id: disk for disk in pending.disks}
-    cycle = Cycle(pending.cycle_id, pending.session_id, pending.source_time, pending.consistency, pending.traffic)
+    cycle = Cycle(
+        cycle_id=pending.cycle_id,
+        session_id=pending.session_id,
+        source_time=pending.source_time,
+        consistency=pending.consistency,
+        traffic=pending.traffic,
+        seconds=pending.seconds,
+        since=record.newest.source_time if record.newest is not None else None,
+        changed={disk.disk_id: disk.changed for disk in pending.disks if disk.changed is not None},
+    )
     point = Point(
         point_id=made.restore_point_id,
         name=made.name,

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from ...ports import Catalog, Clock, Executor, Hypervisor, Journal, Locks, Mover
+from ...model.free_space import FreeSpaceLimit
+from ...ports import Catalog, Claims, Clock, Executor, Hypervisor, Journal, Locks, Mover
 from ...stops import StopSign
 
 
@@ -53,5 +54,7 @@ class Site:
     journal: Journal
     executor: Executor
     locks: Locks
+    claims: Claims  # one for each session
     stop: StopSign = field(default_factory=StopSign)
     limits: Limits = field(default_factory=Limits)
+    free_space: Mapping[str, Sequence[FreeSpaceLimit]] = field(default_factory=dict)  # by host

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
-from typing import Final
 from uuid import UUID
 
 from ...errors import EngineError, HypervisorError, RequestError, StateError
 from ...jobs import ConsistencyPolicy, JobSpec
-from ...machines import Checkpoint, Consistency, FrozenDisk, HostPath, MachineConfig, VirtualMachine
-from ...model.inspection import require_all_frozen, require_space, wanted_consistency
+from ...machines import Checkpoint, Consistency, FrozenDisk, VirtualMachine
+from ...model.inspection import require_all_frozen, wanted_consistency
 from ...model.naming import CheckpointName
 from ...model.record import Pending, ReplicaRecord
 from ...ports import Hypervisor
@@ -22,9 +21,8 @@ from ...progress import Phase
 from ...reports import Traffic
 from .records import FoundRecords
 from .site import Limits
+from .space import SOURCE_FULL
 from .work import Work
-
-SOURCE_FULL: Final = "source_volume_full"
 
 
 def find_machine(source: Hypervisor, wanted: str, *, job: JobSpec, records: FoundRecords) -> VirtualMachine:
@@ -56,14 +54,6 @@ def find_machine(source: Hypervisor, wanted: str, *, job: JobSpec, records: Foun
     return machine
 
 
-def require_source_space(source: Hypervisor, config: MachineConfig) -> None:
-    """Raise StateError when a volume of a machine has no room for what the guest writes while it is frozen."""
-    for path in [disk.path for disk in config.disks]:
-        where = HostPath(source.name, path)
-        what = f"a checkpoint of {config.machine.name}"
-        require_space(source.volume(path), needed=0, path=str(where), what=what, reason=SOURCE_FULL)
-
-
 def hold(source: Hypervisor, record: ReplicaRecord, *, limits: Limits) -> None:
     """Let the source host keep the session's checkpoint, and refuse older sessions from now on."""
     source.hold_source(record.source_fence, record.source.vm_id, seconds=ceil(limits.checkpoint_seconds))
@@ -84,6 +74,7 @@ def freeze(work: Work) -> list[FrozenDisk]:
             disks=(),
             tracking=None,
             traffic=Traffic(),
+            seconds=0.0,
         )
     )
     checkpoint = _checkpoint(work, str(name))

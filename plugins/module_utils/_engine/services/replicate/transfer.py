@@ -11,14 +11,13 @@ from dataclasses import replace
 from uuid import UUID
 
 from ...errors import StateError, TrackingLost
-from ...extents import Extent, total
-from ...machines import VERSION_TRACKED, Allocation, FrozenDisk, HostPath
+from ...extents import Extent, grow, total
+from ...machines import VERSION_TRACKED, FrozenDisk
 from ...model.bottleneck import bottleneck, together
-from ...model.inspection import require_space
+from ...model.forecast import LEAF_BLOCK, Disk, expected_changes
 from ...model.record import PendingDisk, ReplicaDisk
 from ...model.repairs import with_repairs
 from ...model.scopes import Decision, Evidence, Reason, content_during, decide
-from ...ports import Hypervisor
 from ...progress import Phase, readable
 from ...stops import Stop
 from ...transfers import Scope
@@ -134,7 +133,7 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
                 cycle_id=str(work.pending.cycle_id),
             )
         )
-    _require_space_for(work, orders)
+    _claim_room_for(work, frozen, orders)
     return orders
 
 
@@ -150,23 +149,17 @@ def changes(work: Work, disk: FrozenDisk, *, decision: Decision) -> tuple[Decisi
         return Decision(Scope.COMPARE, Reason.TRACKING_LOST), ()
 
 
-def _require_space_for(work: Work, orders: Sequence[DiskOrder]) -> None:
-    """Ask for room for what is known to be written; a comparison may need less than anybody can tell."""
-    needed = sum(total(order.extents) for order in orders if order.decision.scope is Scope.CHANGED)
-    require_target_space(work.target, work.record.target.folder, needed=needed)
+def claim_room(work: Work, disks: Sequence[Disk]) -> None:
+    """Foresee the cycle before it begins, and claim its room on both hosts."""
+    work.space.claim(work.record, disks, changed=expected_changes(work.record, disks, now=work.site.clock.now()))
 
 
-def require_space_for_images(work: Work, frozen: Sequence[FrozenDisk]) -> None:
-    """Ask for room for fixed disks, which take all of it at once."""
-    fixed = [disk for disk in frozen if disk.geometry.allocation is Allocation.FIXED]
-    new = [disk.geometry.virtual_size for disk in fixed if work.record.disk(disk.disk_id) is None]
-    require_target_space(work.target, work.record.target.folder, needed=sum(new))
-
-
-def require_target_space(target: Hypervisor, folder: str, *, needed: int = 0) -> None:
-    """Raise StateError, reason ``volume_full``, when the volume of a replica would get below its reserve."""
-    path = str(HostPath(target.name, folder))
-    require_space(target.volume(folder), needed=needed, path=path, what="the replica")
+def _claim_room_for(work: Work, frozen: Sequence[FrozenDisk], orders: Sequence[DiskOrder]) -> None:
+    """Claim again now that the host has told what changed; a comparison may need less than anybody can tell."""
+    tracked = [order for order in orders if order.decision.scope is Scope.CHANGED]
+    changed = {**work.space.forecast.changed, **{order.disk_id: total(order.extents) for order in tracked}}
+    blocks = {order.disk_id: total(grow(order.extents, grain=LEAF_BLOCK, size=order.size)) for order in tracked}
+    work.space.claim(work.record, frozen, changed=changed, taken={**changed, **blocks})
 
 
 def _record(work: Work, orders: Sequence[DiskOrder]) -> None:
@@ -183,6 +176,7 @@ def _record(work: Work, orders: Sequence[DiskOrder]) -> None:
                 order.decision.reason.value,
                 tuple(path.path for path in order.source_chain),
                 None,
+                total(order.extents) if order.decision.scope is Scope.CHANGED else None,
                 repairs[order.disk_id],
             )
             for order in orders
@@ -211,6 +205,7 @@ def run_transfers(work: Work, orders: Sequence[DiskOrder]) -> list[DiskTransfer]
                 begun.append(DiskTransfer(work, waiting.pop(0)))
                 running.append(begun[-1])
             running = [transfer for transfer in running if not transfer.poll()]
+            work.space.note_left(1 - work.reporter.status.percent / 100)
             if running:
                 work.pause()
     finally:
@@ -225,7 +220,17 @@ def run_transfers(work: Work, orders: Sequence[DiskOrder]) -> list[DiskTransfer]
 
 
 def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
-    guids = {transfer.disk_id: transfer.data_write_guid for transfer in run_transfers(work, orders)}
-    disks = tuple(replace(disk, data_write_guid=guids[disk.disk_id]) for disk in work.pending.disks)
+    started_at = work.site.clock.monotonic()
+    sent = {transfer.disk_id: transfer for transfer in run_transfers(work, orders)}
+    seconds = work.pending.seconds + work.site.clock.monotonic() - started_at
+    disks = tuple(_sent(disk, sent[disk.disk_id]) for disk in work.pending.disks)
     traffic = sum((report.traffic for report in work.disk_reports), work.pending.traffic)
-    work.intend(replace(work.pending, step=Phase.CONVERT, disks=disks, traffic=traffic))
+    work.intend(replace(work.pending, step=Phase.CONVERT, disks=disks, traffic=traffic, seconds=seconds))
+
+
+def _sent(disk: PendingDisk, transfer: DiskTransfer) -> PendingDisk:
+    """Return what became of a disk; a comparison of the whole disk has found out what differs."""
+    changed, traffic = disk.changed, transfer.report.traffic
+    if disk.scope is Scope.COMPARE and disk.reason != Reason.RESUMED.value:
+        changed = traffic.total - traffic.same
+    return replace(disk, data_write_guid=transfer.data_write_guid, changed=changed)

@@ -24,6 +24,7 @@ from .movers import Movers
 from .records import RecordStore
 from .reporting import Reporter
 from .site import Site
+from .space import SpaceGuard
 from .watch import Watch
 
 _BEGINNINGS: Final = (Phase.CHECKPOINT, Phase.PREPARE)  # steps before disks are sent
@@ -44,6 +45,7 @@ class Work:
     config: MachineConfig
     store: RecordStore
     watch: Watch
+    space: SpaceGuard
     disk_reports: list[DiskReport] = field(default_factory=list)
     removed: list[UUID] = field(default_factory=list)
     transfer_seconds: float = 0.0
