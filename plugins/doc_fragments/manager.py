@@ -15,7 +15,7 @@ options:
     description:
       - >-
         Folder on the manager for the engine, the status and logs of sessions and, by default, the catalog.
-        An absolute path.
+        An absolute path; C(~) is the home of the user that the task becomes there.
       - It is made with mode C(0700) when it does not exist.
     type: path
     default: /var/lib/opendr

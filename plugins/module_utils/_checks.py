@@ -10,8 +10,9 @@ import posixpath
 import typing as t
 
 from ._engine.errors import RequestError
+from ._engine.jobs import invalid
 
-MINIMA = {"timeout": 0, "poll_interval": 1}  # seconds
+MINIMA = {"timeout": (0, "seconds"), "poll_interval": (1, "seconds"), "sessions_max": (1, "sessions")}
 
 
 def check_options(options: t.Mapping[str, t.Any]) -> None:
@@ -21,10 +22,10 @@ def check_options(options: t.Mapping[str, t.Any]) -> None:
         RequestError: reason ``<option>_invalid``.
     """
     if not posixpath.isabs(options["state_dir"]):
-        raise _invalid("state_dir", options["state_dir"], "give an absolute path, such as /var/lib/opendr")
-    for option, minimum in MINIMA.items():
+        raise invalid("state_dir", options["state_dir"], hint="give an absolute path, such as /var/lib/opendr")
+    for option, (minimum, what) in MINIMA.items():
         if options.get(option, minimum) < minimum:
-            raise _invalid(option, options[option], f"give a number of seconds from {minimum}")
+            raise invalid(option, options[option], hint=f"give a number of {what} from {minimum}")
 
 
 def refused_options(message: str) -> RequestError:
@@ -32,7 +33,3 @@ def refused_options(message: str) -> RequestError:
     return RequestError(
         message.rstrip("."), hint="correct the task; ansible-doc describes its options", reason="options_invalid"
     )
-
-
-def _invalid(option: str, value: t.Any, hint: str) -> RequestError:
-    return RequestError(f"option {option}: {value!r} is not allowed", hint=hint, reason=f"{option}_invalid")

@@ -18,7 +18,7 @@ from ._engine.adapters import stop_files, worker_process
 from ._engine.adapters.catalog import open_catalog, open_for_reading, sqlite_url
 from ._engine.adapters.hypervisor import PsrpHypervisor
 from ._engine.adapters.psrp import HostConnectionSettings, PsrpHost
-from ._engine.adapters.state_folder import StateFolder
+from ._engine.adapters.state_folder import StateFolder, unusable
 from ._engine.adapters.system import SystemClock
 from ._engine.errors import CatalogError, EngineError, RequestError
 from ._engine.jobs import JobSpec
@@ -122,7 +122,7 @@ def _make_state_dir(path: str) -> None:
     try:
         Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _unusable(f"{path} cannot be made: {error.strerror}") from error
+        raise unusable(f"{path} cannot be made: {error.strerror}") from error
 
 
 @contextmanager
@@ -133,12 +133,4 @@ def _naming_state_dir(options: Options) -> Iterator[None]:
     except EngineError as error:
         if not error.message.startswith(f"{options['state_dir']}/"):
             raise
-        raise _unusable(error.message) from error
-
-
-def _unusable(problem: str) -> RequestError:
-    return RequestError(
-        f"option state_dir: {problem}",
-        hint="give a folder that this user may write to and that has room, or let role manager make it",
-        reason="state_dir_unusable",
-    )
+        raise unusable(error.message) from error

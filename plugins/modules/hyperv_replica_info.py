@@ -33,7 +33,7 @@ options:
     description: Only what belongs to this job. A job that does not exist gives empty lists, no error.
     type: str
   sessions_max:
-    description: How many sessions to return, newest first.
+    description: How many sessions to return, newest first; at least 1.
     type: int
     default: 20
   host:

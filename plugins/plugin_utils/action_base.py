@@ -15,7 +15,8 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._checks import check_options, refused_options
-from ..module_utils._engine.errors import EngineError, RequestError
+from ..module_utils._engine.adapters.state_folder import unusable
+from ..module_utils._engine.errors import EngineError
 from ..module_utils._failure import failure
 from .engine_archive import build_archive
 from .topology import Inventory
@@ -52,11 +53,19 @@ class EngineAction(ActionBase):
         """Do the work of the task and return its result."""
 
     def options(self, specification: dict[str, t.Any], **rules: t.Any) -> dict[str, t.Any]:
-        """Return the options of the task, checked and with defaults. Raises RequestError."""
+        """Return the options of the task, checked and with defaults. Raises RequestError.
+
+        ``state_dir`` is a path of the manager: what it means there is settled here once, also for the modules.
+        """
+        given = self._task.args.get("state_dir")
+        if isinstance(given, str) and given.startswith("~"):
+            self._task.args["state_dir"] = given = self._remote_expand_user(given)
         try:
             options: dict[str, t.Any] = self.validate_argument_spec(argument_spec=specification, **rules)[1]
         except AnsibleActionFail as error:
             raise refused_options(error.message) from error
+        if isinstance(given, str):
+            options["state_dir"] = given  # and not with variables of the controller in it
         check_options(options)
         return options
 
@@ -89,9 +98,16 @@ class EngineAction(ActionBase):
             file = Path(folder) / archive.name
             file.write_bytes(archive.content)
             copied = self._copy(src=str(file), dest=f"{state_dir}/engine/", mode="0644", directory_mode="0700")
-        if copied.get("failed"):
-            raise _cannot_place(state_dir, copied)
+        # One that was there already may be old enough for a worker that ends now to tidy it up.
+        placed = copied if copied.get("failed") else self._touch(copied["dest"])
+        if placed.get("failed"):
+            raise unusable(f"the engine cannot be placed in {state_dir}: {_cause(placed)}")
         return str(copied["dest"])
+
+    def _touch(self, path: str) -> Result:
+        arguments = {"path": path, "state": "file", "modification_time": "now", "access_time": "preserve"}
+        result: Result = self._execute_module("ansible.legacy.file", arguments, task_vars=self._task_vars)
+        return result
 
     def _copy(self, **arguments: str) -> Result:
         task = self._task.copy()
@@ -114,15 +130,6 @@ class EngineAction(ActionBase):
         finally:
             action.cleanup(force=True)
         return result
-
-
-def _cannot_place(state_dir: str, copied: Result) -> EngineError:
-    """Say what the user can do when the state folder cannot be written."""
-    return RequestError(
-        f"option state_dir: the engine cannot be placed in {state_dir}: {_cause(copied)}",
-        hint="give a folder that this user may write to and that has room, or let role manager make it",
-        reason="state_dir_unusable",
-    )
 
 
 def _cause(failed: Result) -> str:

@@ -39,11 +39,7 @@ class StateFolder:
             for name in ("locks", "jobs", "sessions"):
                 files.make_folder(os.path.join(self.path, name))
         except (RequestError, StateError) as error:
-            raise RequestError(
-                f"option state_dir: {self.path} cannot be used: {error.message}",
-                hint="give a folder that this user may write to and that has room, or let role manager make it",
-                reason="state_dir_unusable",
-            ) from error
+            raise unusable(f"{self.path} cannot be used: {error.message}") from error
 
     @property
     def catalog(self) -> str:
@@ -143,6 +139,15 @@ def _open(path: str) -> files.LocalFile:
             if error.reason != "file_exists":
                 raise
     return files.open_leaf(path)
+
+
+def unusable(problem: str) -> RequestError:
+    """Build the error of a state folder that this user cannot work with."""
+    return RequestError(
+        f"option state_dir: {problem}",
+        hint="give a folder that this user may write to and that has room, or let role manager make it",
+        reason="state_dir_unusable",
+    )
 
 
 def plain_name(name: str) -> str:

@@ -10,13 +10,14 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._checks import check_options, refused_options
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import RequestError
 
-GOOD = {"state_dir": "/var/lib/opendr", "timeout": 0, "poll_interval": 1}
+GOOD = {"state_dir": "/var/lib/opendr", "timeout": 0, "poll_interval": 1, "sessions_max": 1}
 BAD: list[tuple[str, Any]] = [
     ("state_dir", "state"),
     ("state_dir", ""),
     ("state_dir", "./state"),
     ("timeout", -5),
     ("poll_interval", 0),
+    ("sessions_max", 0),
 ]
 
 
