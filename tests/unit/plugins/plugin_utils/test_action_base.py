@@ -35,7 +35,7 @@ class Scripted(EngineAction):
     def _copy(self, **arguments: str) -> dict[str, Any]:
         return {"dest": f"{arguments['dest']}{arguments['src'].rpartition('/')[2]}", **self.answers["copy"]}
 
-    def _execute_module(self, module_name: str, module_args: dict[str, Any], **more: Any) -> dict[str, Any]:
+    def _execute_module(self, module_name: str, module_args: dict[str, Any], **more: Any) -> dict[str, Any]:  # type: ignore[override]
         assert module_name == "ansible.legacy.file"
         self.asked.append(module_args)
         return self.answers["file"]
