@@ -64,7 +64,7 @@ class Ticket:
     disk_id: UUID
     cycle_id: str
     epoch: int
-    expires_at: float  # seconds since 1970
+    lifetime_seconds: float  # in which the source has to begin, from when a mover was given the ticket
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ class Site:
             "disk_id": self.disk.geometry.disk_id,
             "cycle_id": cycle_id,
             "epoch": 1,
-            "expires_at": time.time() + 300,
+            "lifetime_seconds": 300.0,
         }
         return Ticket(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-import time
 import uuid
 from dataclasses import replace
 
@@ -120,7 +119,7 @@ def test_wrong_tickets_and_peers_all_get_the_same_answer(site: Site) -> None:
 
 def test_an_expired_ticket_is_refused_and_its_leaf_released(site: Site) -> None:
     site.create()
-    ticket = site.ticket(expires_at=time.time() - 1)
+    ticket = site.ticket(lifetime_seconds=0.0)
     site.open(ticket)
     answer = answer_to(site, data_hello(site, ticket), site.source.credentials)
     assert answer is not None
@@ -207,6 +206,14 @@ def test_an_older_epoch_is_refused_also_after_a_restart(site: Site) -> None:
     site.target.kill()
     site.target.start()
     assert reason_of(lambda: site.open(site.ticket(epoch=4)), StateError) == "fenced"
+
+
+def test_a_source_refuses_an_older_epoch_also_after_a_restart(site: Site) -> None:
+    site.create(epoch=5)
+    site.copy(site.ticket(epoch=5))
+    site.source.kill()
+    site.source.start()
+    assert reason_of(lambda: site.send(site.ticket(epoch=4)), StateError) == "fenced"
 
 
 def test_a_newer_epoch_takes_the_leaf_over(site: Site) -> None:

@@ -175,10 +175,23 @@ def test_a_source_without_a_target_gives_up_in_time(tmp_path: Path) -> None:
     assert (error["code"], error["reason"]) == ("transport_failed", "unreachable")
 
 
+def test_a_newer_epoch_ends_the_older_one_at_the_source_too(site: Site, relay: Relay) -> None:
+    site.create()
+    old = site.ticket(epoch=1)
+    start_and_hold(site, relay, old)
+    site.send(site.ticket(epoch=2))  # its target is another one, which knows nothing of it
+    with site.source.client() as client:
+        status = client.status(old, side=Side.SOURCE)
+    assert status.state is TransferState.CANCELLED
+    assert status.error is not None
+    assert status.error["reason"] == "fenced"
+
+
 def test_a_transfer_that_has_begun_outlives_its_ticket(site: Site, relay: Relay) -> None:
-    ticket = site.ticket(expires_at=time.time() + 3.0)
+    ticket = site.ticket(lifetime_seconds=3.0)
+    begun_at = time.monotonic()
     start_and_hold(site, relay, ticket)
-    wait_for(lambda: time.time() > ticket.expires_at + 0.1)
+    wait_for(lambda: time.monotonic() > begun_at + 3.1)
     relay.release()
     relay.cut()
     source, target = site.wait(ticket)
@@ -191,7 +204,7 @@ def test_a_source_that_does_not_come_back_releases_the_leaf(tmp_path: Path) -> N
     site = make_site(tmp_path, timing={"reconnect_limit": 0.5})
     with site.source, site.target:
         site.create()
-        ticket = site.ticket(expires_at=time.time() + 1.0)
+        ticket = site.ticket(lifetime_seconds=1.0)
         with Relay(site.target.port) as relay:
             relay.hold_after(1 * MiB)
             site.open(ticket)

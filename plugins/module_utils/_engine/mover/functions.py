@@ -125,6 +125,7 @@ class MoverFunctions:
         self._check_ticket(order.ticket, own=order.ticket.source_mover)
         transfer = self.registry.find(order.ticket, Side.SOURCE)
         if transfer is None:
+            self._admit(order.ticket.replica_id, order.ticket.epoch)
             transfer = self._open_source(order)
             self.registry.add(transfer)
             transfer.start()

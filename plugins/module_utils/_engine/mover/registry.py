@@ -66,25 +66,25 @@ class Registry:
             transfer = self._transfers.get((ticket_key(hello.secret), Side.TARGET))
         if isinstance(transfer, TargetTransfer):
             is_named = peer == Peer("mover", transfer.ticket.source_mover)
-            if is_named and transfer.admits(time.time()):
+            if is_named and transfer.admits(time.monotonic()):
                 return transfer
         raise StateError("no transfer is open here for this ticket and peer", reason="ticket_refused")
 
     def fence(self, replica_id: UUID, epoch: int) -> None:
-        """End the transfers into a replica that belong to an older epoch."""
+        """End the transfers into a replica that belong to an older epoch, on either side."""
         for transfer in self._all():
             ticket = transfer.ticket
-            if isinstance(transfer, TargetTransfer) and ticket.replica_id == replica_id and ticket.epoch < epoch:
+            if ticket.replica_id == replica_id and ticket.epoch < epoch:
                 transfer.cancel(fenced(replica_id, epoch=ticket.epoch, seen=epoch))
 
     def expire(self) -> None:
         """End transfers that nobody came for, and forget those that ended long ago."""
-        now = time.time()
+        now = time.monotonic()
         for transfer in self._all():
             error = transfer.abandoned(now) if isinstance(transfer, TargetTransfer) else None
             if error is not None:
                 transfer.cancel(error)
-            elif transfer.progress.has_ended and now > transfer.ticket.expires_at + KEPT_SECONDS:
+            elif transfer.progress.has_ended and now > transfer.ticket_ends_at + KEPT_SECONDS:
                 self._forget(transfer, Cancelled("forgotten"))
 
     def close(self) -> None:

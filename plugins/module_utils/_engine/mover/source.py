@@ -29,6 +29,7 @@ class SourceTransfer:
 
     def __init__(self, outgoing: Outgoing, *, connect: Callable[[], Connection], timing: Timing) -> None:
         self.ticket = outgoing.ticket
+        self.ticket_ends_at = time.monotonic() + self.ticket.lifetime_seconds
         self.progress = outgoing.progress
         self._outgoing = outgoing
         self._pipeline = Comparing if outgoing.plan.scope is Scope.VERIFY else Sending

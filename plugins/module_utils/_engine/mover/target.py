@@ -88,19 +88,20 @@ class TargetTransfer:
         self._connection: Connection | None = None
         self._has_begun = False
         self._alone_since = time.monotonic()
+        self.ticket_ends_at = self._alone_since + ticket.lifetime_seconds
 
     def admits(self, now: float) -> bool:
-        """Tell whether a source may connect at ``now``: before the ticket expires, and always to go on."""
-        return self._has_begun or now < self.ticket.expires_at
+        """Tell whether a source may connect at ``now`` (monotonic): while the ticket lives, and always to go on."""
+        return self._has_begun or now < self.ticket_ends_at
 
     def abandoned(self, now: float) -> EngineError | None:
-        """Return why the source will not come (any more), None when it may."""
+        """Return why the source will not come (any more) at ``now`` (monotonic), None when it may."""
         status = self.progress.status
-        if status.state is not TransferState.WAITING or now < self.ticket.expires_at:
+        if status.state is not TransferState.WAITING or now < self.ticket_ends_at:
             return None
         if not self._has_begun:
             return StateError("the ticket expired before the source came", reason="ticket_expired")
-        if time.monotonic() - self._alone_since < self.timing.reconnect_limit:
+        if now - self._alone_since < self.timing.reconnect_limit:
             return None
         return TransportError(
             f"{self.ticket.source_mover} has not come back for {self.timing.reconnect_limit:.0f} seconds",

@@ -117,6 +117,7 @@ class Transfer(Protocol):
 
     side: Side
     ticket: Ticket
+    ticket_ends_at: float  # monotonic: no clock is compared with that of another machine
     progress: Progress
 
     def cancel(self, error: EngineError) -> None:

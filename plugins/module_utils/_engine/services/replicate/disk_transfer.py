@@ -125,7 +125,7 @@ class DiskTransfer:
             disk_id=order.disk_id,
             cycle_id=order.cycle_id,
             epoch=record.epoch,
-            expires_at=site.clock.now() + site.limits.ticket_seconds,
+            lifetime_seconds=site.limits.ticket_seconds,
         )
         self._ticket = ticket
         read_only = order.decision.scope is Scope.VERIFY
