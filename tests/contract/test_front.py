@@ -76,3 +76,14 @@ def test_every_refusal_becomes_an_error_that_the_function_may_give(name):
 
 def test_every_kind_of_refusal_has_a_code_and_an_error_id():
     assert FACTS.keys() == front.ERROR_IDS.keys() == set(Kind)
+
+
+def test_what_changes_a_host_has_an_epoch_unless_only_the_host_calls_it():
+    unfenced = {
+        function.name
+        for function in FUNCTIONS.values()
+        if function.changes and not {"Epoch", "ExpectedEpoch"} & function.parameters.keys()
+    }
+    assert unfenced == {"Remove-HvrExpiredCheckpoint"}
+    fenced = [function for function in FUNCTIONS.values() if {"Epoch", "ExpectedEpoch"} & function.parameters.keys()]
+    assert [function.name for function in fenced if not ("Hvr.Fenced" in function.errors and function.changes)] == []

@@ -153,6 +153,22 @@ def find_checkpoint(work: Work, name: str) -> Checkpoint | None:
     return next((found for found in work.source.checkpoints(work.vm_id) if found.name == name), None)
 
 
+def require_frozen(work: Work) -> None:
+    """Raise StateError, reason ``checkpoint_lost``, unless the host has the cycle's checkpoint yet.
+
+    It never comes back, so what was read before this is the frozen state.
+    """
+    pending, machine = work.pending, work.config.machine
+    found = find_checkpoint(work, pending.checkpoint_name)
+    if found is None or found.checkpoint_id != pending.checkpoint_id:
+        raise StateError(
+            f"checkpoint {pending.checkpoint_name} of {machine.name} is not on {work.job.source_host} any more",
+            hint="its lease ended while the host heard nothing of this session, or somebody removed it; "
+            "run the job again: it begins a new cycle",
+            reason="checkpoint_lost",
+        )
+
+
 def clear_checkpoints(work: Work, *, keep: str = "") -> None:
     """Remove what dead sessions left; those of another replica are left alone until their lease has ended.
 

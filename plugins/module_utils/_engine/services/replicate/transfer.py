@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from ...errors import StateError, TrackingLost
+from ...errors import Cancelled, EngineError, HypervisorError, StateError, TrackingLost, TransportError
 from ...extents import Extent, grow, total
 from ...machines import VERSION_TRACKED, FrozenDisk
 from ...model.bottleneck import bottleneck, together
@@ -23,6 +23,7 @@ from ...stops import Stop
 from ...transfers import Scope
 from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
 from .leaves import LeafUnclean, chain_of, forget_lost_points, fresh_leaves, untouched_disks
+from .source import require_frozen
 from .target import prepare, require_at_rest
 from .work import Work
 
@@ -67,7 +68,13 @@ def _run(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, Pen
     orders = _orders(work, frozen, decisions=decisions)
     _record(work, orders)
     work.enter(Phase.TRANSFER)
-    _transfer(work, orders)
+    try:
+        _transfer(work, orders)
+    except Cancelled:
+        raise
+    except EngineError:
+        _require_frozen_yet(work)
+        raise
 
 
 def _decide(
@@ -219,12 +226,21 @@ def run_transfers(work: Work, orders: Sequence[DiskOrder]) -> list[DiskTransfer]
     return begun
 
 
+def _require_frozen_yet(work: Work) -> None:
+    """Raise what explains that a mover cannot read the source any more, if it is that."""
+    try:
+        require_frozen(work)
+    except (TransportError, HypervisorError):
+        pass  # the error of the transfer is the one to tell
+
+
 def _transfer(work: Work, orders: Sequence[DiskOrder]) -> None:
     started_at = work.site.clock.monotonic()
     sent = {transfer.disk_id: transfer for transfer in run_transfers(work, orders)}
     seconds = work.pending.seconds + work.site.clock.monotonic() - started_at
     disks = tuple(_sent(disk, sent[disk.disk_id]) for disk in work.pending.disks)
     traffic = sum((report.traffic for report in work.disk_reports), work.pending.traffic)
+    require_frozen(work)
     work.intend(replace(work.pending, step=Phase.CONVERT, disks=disks, traffic=traffic, seconds=seconds))
 
 
