@@ -22,6 +22,8 @@ from ._engine.adapters.state_folder import StateFolder, unusable
 from ._engine.adapters.system import SystemClock
 from ._engine.errors import CatalogError, EngineError, RequestError
 from ._engine.jobs import JobSpec
+from ._engine.model.outlook import View
+from ._engine.model.record import Lease
 from ._engine.model.topology import connection_of
 from ._engine.ports import Catalog
 from ._engine.stops import StopRequest
@@ -64,6 +66,16 @@ def running_session(options: Options) -> str | None:
     """Return the id of the session of a job that runs now."""
     with _naming_state_dir(options):
         return worker_process.running_session(options["state_dir"], options["name"])
+
+
+def view_of(options: Options, lease: Lease | None, *, age_seconds: float) -> View:
+    """Return what this manager knows of a replica whose record is so old, and of the session that holds it."""
+    if lease is None:
+        return View(age_seconds)
+    folder = StateFolder(options["state_dir"])
+    with _naming_state_dir(options):
+        is_ours = folder.known_manager_id() == lease.manager_id
+        return View(age_seconds, is_ours, worker_lives=is_ours and folder.is_alive(lease.session_id))
 
 
 def newest_status(options: Options) -> dict[str, t.Any] | None:

@@ -7,10 +7,14 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Callable
+from uuid import UUID
 
 from ._engine.errors import FormatError
 from ._engine.machines import StoredRecord
-from ._engine.model.record import ReplicaRecord
+from ._engine.model.outlook import Lag, Outlook, View, activity, lag, outlook
+from ._engine.model.record import Lease, Point, ReplicaRecord
+from ._engine.model.retention import newest_source_time
 from ._engine.reports import PointReport, ReplicaEntry, SessionEntry
 
 
@@ -29,8 +33,8 @@ def session(entry: SessionEntry) -> dict[str, t.Any]:
     return {**known, **(entry.result or {})}
 
 
-def replica(entry: ReplicaEntry) -> dict[str, t.Any]:
-    """A replica as the catalog remembers it."""
+def replica(entry: ReplicaEntry, *, allowed: int | None, now: float) -> dict[str, t.Any]:
+    """A replica as the catalog remembers it; ``allowed`` is the lag that its job allows."""
     return {
         "replica_id": str(entry.replica_id),
         "replica": entry.replica_name,
@@ -44,17 +48,23 @@ def replica(entry: ReplicaEntry) -> dict[str, t.Any]:
         "state": entry.state,
         "restore_point_count": entry.restore_point_count,
         "newest_source_time": entry.newest_source_time,
+        **_lag(lag(entry.newest_source_time, allowed=allowed, now=now)),
         "last_error": entry.last_error,
         "updated_at": entry.updated_at,
     }
 
 
-def record(stored: StoredRecord) -> dict[str, t.Any]:
-    """A replica as its record has it. One that cannot be read is returned with its ``error``."""
+def record(stored: StoredRecord, *, view_of: Callable[..., View], now: float) -> dict[str, t.Any]:
+    """A replica as its record has it. One that cannot be read is returned with its ``error``.
+
+    ``view_of`` tells from a lease and the age of its record what is known of the session.
+    """
     try:
         found = ReplicaRecord.parse(stored.text)
     except FormatError as error:
         return {"folder": stored.folder, "epoch": stored.epoch, "error": error.as_dict()}
+    view = view_of(found.lease, age_seconds=stored.age_seconds)
+    newest = newest_source_time(found.restore_points)
     return {
         "replica_id": str(found.replica_id),
         "replica": found.target.name,
@@ -67,15 +77,46 @@ def record(stored: StoredRecord) -> dict[str, t.Any]:
         "epoch": stored.epoch,
         "state": found.state.value,
         "restore_point_count": len(found.restore_points),
-        "newest_source_time": found.newest.source_time if found.newest else None,
-        "restore_points": [
-            PointReport(point.point_id, point.name, point.source_time, point.consistency.value).as_dict()
-            for point in found.restore_points
-        ],
+        "newest_source_time": newest,
+        "restore_points": [_point(point) for point in found.restore_points],
+        **_lag(lag(newest, allowed=found.rpo_seconds, now=now, at_least=view.age_seconds)),
+        "activity": activity(found, view).value,
+        "lease": _lease(found.lease, view),
         "session_id": str(found.lease.session_id) if found.lease else None,
+        "last_session_id": _text(found.last_session_id),
+        "pending_step": found.pending.step.value if found.pending else None,
+        "restart": _restart(found, outlook(found, view)),
         "last_error": _note(found),
         "error": None,
     }
+
+
+def _point(point: Point) -> dict[str, t.Any]:
+    return PointReport(point.point_id, point.name, point.source_time, point.consistency.value).as_dict()
+
+
+def _lag(found: Lag) -> dict[str, t.Any]:
+    seconds = None if found.seconds is None else round(found.seconds, 1)
+    return {"lag_seconds": seconds, "rpo_seconds": found.allowed, "rpo_met": found.is_met}
+
+
+def _lease(lease: Lease | None, view: View) -> dict[str, t.Any] | None:
+    if lease is None:
+        return None
+    return {
+        "manager": lease.manager,
+        "session_id": str(lease.session_id),
+        "renewed_seconds_ago": view.age_seconds,
+        "seconds_left": max(0, round(lease.seconds - view.age_seconds)),
+    }
+
+
+def _restart(found: ReplicaRecord, what: Outlook) -> dict[str, t.Any]:
+    disks = [
+        {"slot": str(disk.slot), "disk_id": str(disk.disk_id), "content": disk.content.value, "scope": scope.value}
+        for disk, scope in zip(found.disks, what.scopes, strict=False)  # there may be none
+    ]
+    return {"action": what.action.value, "text": what.text, "disks": disks}
 
 
 def _note(found: ReplicaRecord) -> dict[str, t.Any] | None:
@@ -83,3 +124,7 @@ def _note(found: ReplicaRecord) -> dict[str, t.Any] | None:
     if note is None:
         return None
     return {"code": note.code, "reason": note.reason, "message": note.message, "hint": note.hint, "at": note.at}
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

@@ -13,7 +13,8 @@ description:
   - Reads the catalog of the manager, that is the jobs, the history of their sessions and an index of the replicas.
   - >-
     With O(host) and O(path) it also reads the replica records from the target host itself. They are the authority on a
-    replica; the catalog only follows them, and they are there when the catalog is lost.
+    replica; the catalog only follows them, and they are there when the catalog is lost. They tell who works on a
+    replica now, how far it is behind its source, and what the next start of its job would do.
 author:
   - OpenDR contributors (@opendr)
 extends_documentation_fragment:
@@ -66,6 +67,16 @@ EXAMPLES = r"""
     host: hv-b
     path: 'D:\Replicas'
   register: found
+
+- name: Fail when a replica is further behind its source than its job allows
+  ansible.builtin.assert:
+    that: item.rpo_met is not false
+    fail_msg: >-
+      {{ item.replica }} is {{ item.lag_seconds }} s behind; a start of job {{ item.job }} {{ item.restart.text }}.
+      {{ item.last_error.message | default('') }}
+  loop: "{{ found.records | selectattr('error', 'none') }}"
+  loop_control:
+    label: "{{ item.replica }}"
 """
 
 RETURN = r"""
@@ -108,7 +119,9 @@ sessions:
       machines: []
       error: null
 replicas:
-  description: The replicas as the catalog remembers them from the last session. Times are seconds since 1970.
+  description:
+    - The replicas as the catalog remembers them from the last session. Times are seconds since 1970.
+    - C(lag_seconds), C(rpo_seconds) and C(rpo_met) are as those of RV(records), by the clocks of manager and source.
   returned: when O(gather) has V(replicas)
   type: list
   elements: dict
@@ -125,37 +138,184 @@ replicas:
       state: ready
       restore_point_count: 7
       newest_source_time: 1795615203.0
+      lag_seconds: 1211.4
+      rpo_seconds: 3600
+      rpo_met: true
       last_error: null
       updated_at: 1795615274.4
 records:
   description:
-    - The replicas as the target host itself has them, with their restore points, oldest first.
-    - C(session_id) is the session that works on the replica now.
-    - A record that cannot be read has its C(folder) and an C(error).
+    - The replicas as the target host itself has them.
+    - A record that cannot be read has its C(folder), C(epoch) and an C(error), and nothing else.
   returned: when O(host) is given
   type: list
   elements: dict
-  sample:
-    - replica_id: 3f1c5a7e-64c1-4a55-b2b0-6c1f5d3e8a90
-      replica: web1_replica
-      job: web
-      vm_id: 5b7c0a52-88a1-4c58-9d53-0f5ad2a4f3f1
-      vm_name: web1
-      source_host: hv-a
-      target_host: hv-b
-      folder: 'D:\Replicas\web1_replica'
-      epoch: 12
-      state: ready
-      restore_point_count: 1
-      newest_source_time: 1795615203.0
-      restore_points:
+  contains:
+    replica_id:
+      description: Identifier of the replica.
+      type: str
+      returned: success
+      sample: 3f1c5a7e-64c1-4a55-b2b0-6c1f5d3e8a90
+    replica:
+      description: Name of the replica's machine on the target host.
+      type: str
+      returned: success
+      sample: web1_replica
+    job:
+      description: The job that replicated last.
+      type: str
+      returned: success
+      sample: web
+    vm_id:
+      description: Identifier of the source machine.
+      type: str
+      returned: success
+      sample: 5b7c0a52-88a1-4c58-9d53-0f5ad2a4f3f1
+    vm_name:
+      description: Name of the source machine.
+      type: str
+      returned: success
+      sample: web1
+    source_host:
+      description: Inventory name of the source host.
+      type: str
+      returned: success
+      sample: hv-a
+    target_host:
+      description: Inventory name of the target host.
+      type: str
+      returned: success
+      sample: hv-b
+    folder:
+      description: Folder of the replica on the target host.
+      type: str
+      returned: always
+      sample: 'D:\Replicas\web1_replica'
+    epoch:
+      description: Number of the session that took the replica last, counted from 1. Hosts and movers refuse older ones.
+      type: int
+      returned: always
+      sample: 12
+    state:
+      description: State of the replica, such as V(new) (no restore point yet) or V(ready).
+      type: str
+      returned: success
+      sample: ready
+    restore_point_count:
+      description: How many restore points there are.
+      type: int
+      returned: success
+      sample: 1
+    restore_points:
+      description: The restore points, oldest first.
+      type: list
+      elements: dict
+      returned: success
+      sample:
         - id: 0d2c9a0e-9c0a-4b7e-8a3c-7d1f5a2b6c4d
           name: "OpenDR 2026-11-25 14:00:03Z 4b0f6e0a-6f0e-4d0e-9d5c-2f7a1c9e8b31"
           source_time: 1795615203.0
           consistency: Application
-      session_id: null
-      last_error: null
-      error: null
+    newest_source_time:
+      description: The moment that the newest restore point shows, by the source host's clock; null without one.
+      type: float
+      returned: success
+      sample: 1795615203.0
+    lag_seconds:
+      description:
+        - Age of the newest restore point, null without one.
+        - >-
+          It is the manager's time less that of the source host, but no less than the age of the record by the clock of
+          the target host, since a point is never younger than the record. A clock that is behind cannot hide a lag.
+      type: float
+      returned: success
+      sample: 1211.4
+    rpo_seconds:
+      description: The lag that the job allows, null when it says nothing.
+      type: int
+      returned: success
+      sample: 3600
+    rpo_met:
+      description: Whether the lag is one that the job allows, null when it says nothing.
+      type: bool
+      returned: success
+      sample: true
+    activity:
+      description:
+        - V(idle), no session has the replica.
+        - V(running), a session has it, and has renewed its lease lately.
+        - >-
+          V(stalled), a session has it but does not renew its lease; it waits for a host, or is frozen or cut off. From
+          the manager that runs it, M(opendr.hyperv.hyperv_replica_session_info) tells more.
+        - V(dead), a session had it and ended without giving it back. The next start of the job takes it.
+      type: str
+      returned: success
+      sample: running
+    lease:
+      description:
+        - Who has the replica, null when nobody. It was renewed C(renewed_seconds_ago), by the clock of the target host,
+          and ends in C(seconds_left) unless it is renewed.
+        - The manager that runs the session need not wait for the end of a dead session's lease.
+      type: dict
+      returned: success
+      sample:
+        manager: mgr
+        session_id: 7d0f3a52-5b1c-4c58-9d53-0f5ad2a4f3f1
+        renewed_seconds_ago: 41
+        seconds_left: 259
+    session_id:
+      description: The session that has the replica, null when none.
+      type: str
+      returned: success
+      sample: 7d0f3a52-5b1c-4c58-9d53-0f5ad2a4f3f1
+    last_session_id:
+      description: That session, or else the last one that sent anything into the replica; null when none did.
+      type: str
+      returned: success
+      sample: 7d0f3a52-5b1c-4c58-9d53-0f5ad2a4f3f1
+    pending_step:
+      description: What a session was about to do when it wrote the record last, null when no cycle is under way.
+      type: str
+      returned: success
+      sample: transfer
+    restart:
+      description:
+        - What the next start of the job would do.
+        - >-
+          C(action) is V(replicate), V(resume) (go on with a cycle that was begun), V(finish) (make the restore point of
+          a cycle whose data are there), V(attach) (to the session that has the replica), V(wait) (it is refused while a
+          session of another manager has the replica), or V(refuse) (the replica is in a state that allows none).
+        - C(text) says it as a sentence whose subject is the start.
+        - >-
+          C(disks) has what the leaf of each disk holds and which scope is sent, where the record tells. What only hosts
+          know, such as a checkpoint that is gone or a replica that was touched, may lead to more.
+      type: dict
+      returned: success
+      sample:
+        action: resume
+        text: >-
+          goes on with the cycle of session 7d0f3a52-5b1c-4c58-9d53-0f5ad2a4f3f1 while the source has its checkpoint,
+          else replicates anew
+        disks:
+          - slot: "SCSI 0:0"
+            disk_id: 6a1d9a52-0b7e-4c58-9d53-0f5ad2a4f3f1
+            content: changes
+            scope: changed
+    last_error:
+      description: Why the last session failed, null when it did not. C(at) is seconds since 1970.
+      type: dict
+      returned: success
+      sample:
+        code: transport_failed
+        reason: unreachable
+        message: "host hv-a (10.0.0.1:5986) cannot be reached: Connection refused"
+        hint: check ansible_host and ansible_psrp_port, the firewall, and that WinRM listens on HTTPS
+        at: 1795600861.2
+    error:
+      description: Why the record cannot be read, null when it can.
+      type: dict
+      returned: always
+      sample: null
 failure:
   description: What went wrong, as RV(opendr.hyperv.hyperv_replica_job#module:failure) has it.
   returned: failure
@@ -167,6 +327,9 @@ failure:
     hint: check ansible_host and ansible_psrp_port, the firewall, and that WinRM listens on HTTPS
     retryable: true
 """
+
+import time
+from functools import partial
 
 from ansible_collections.opendr.hyperv.plugins.module_utils import _services as services
 from ansible_collections.opendr.hyperv.plugins.module_utils import _shapes as shapes
@@ -180,7 +343,9 @@ def read(module):
     result = {"changed": False, **(from_catalog(options) if options["gather"] else {})}
     if options["host"] is not None:
         with services.open_host(options, options["host"]) as host:
-            result["records"] = [shapes.record(stored) for stored in host.find_records(options["path"])]
+            records = host.find_records(options["path"])
+        view_of = partial(services.view_of, options)
+        result["records"] = [shapes.record(stored, view_of=view_of, now=time.time()) for stored in records]
     return result
 
 
@@ -189,13 +354,18 @@ def from_catalog(options):
     job, gather = options["name"], options["gather"]
     result = {}
     with services.read_catalog(options) as catalog:
+        jobs = {found.name: found for found in catalog.jobs()} if {"jobs", "replicas"} & set(gather) else {}
         if "jobs" in gather:
-            result["jobs"] = [found.as_dict() for found in catalog.jobs() if job in (None, found.name)]
+            result["jobs"] = [found.as_dict() for name, found in jobs.items() if job in (None, name)]
         if "sessions" in gather:
             sessions = catalog.sessions(job=job, limit=options["sessions_max"])
             result["sessions"] = [shapes.session(entry) for entry in sessions]
         if "replicas" in gather:
-            result["replicas"] = [shapes.replica(entry) for entry in catalog.replicas(job=job)]
+            allowed = {name: found.rpo_seconds for name, found in jobs.items()}
+            result["replicas"] = [
+                shapes.replica(entry, allowed=allowed.get(entry.job), now=time.time())
+                for entry in catalog.replicas(job=job)
+            ]
     return result
 
 

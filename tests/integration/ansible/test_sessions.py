@@ -54,6 +54,10 @@ def test_sessions_are_run_reported_and_remembered(site: ProcessSite, control: Co
     assert [replica["restore_point_count"] for replica in info["replicas"]] == [2]
     record = next(each for each in info["records"] if each["vm_name"] == job.name)
     assert (record["restore_points"], record["session_id"]) == (changed["restore_points"], None)
+    assert (record["activity"], record["restart"]["action"]) == ("idle", "replicate")
+    assert [disk["scope"] for disk in record["restart"]["disks"]] == ["changed"]
+    assert 0 < record["lag_seconds"] < 120
+    assert 0 <= info["replicas"][0]["lag_seconds"] < 120
     assert [session["session_id"] for session in status["sessions"]] == ids[::-1]
     assert {session["alive"] for session in status["sessions"]} == {False}
     site.prove(job.name, points=2)

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.opendr.hyperv.tests.demo.guardian import belonging
 from ansible_collections.opendr.hyperv.tests.demo.playbook import Playbook
-from ansible_collections.opendr.hyperv.tests.integration.ansible.control import JOB_MODULE
+from ansible_collections.opendr.hyperv.tests.integration.ansible.control import INFO_MODULE, JOB_MODULE
 from ansible_collections.opendr.hyperv.tests.integration.ansible.jobs import (
     SLOW,
     Job,
@@ -25,7 +25,7 @@ from ansible_collections.opendr.hyperv.tests.integration.ansible.jobs import (
     slow_control,
 )
 from ansible_collections.opendr.hyperv.tests.lab.inventory import write_inventory
-from ansible_collections.opendr.hyperv.tests.lab.site import MANAGER, ProcessSite
+from ansible_collections.opendr.hyperv.tests.lab.site import MANAGER, REPLICAS, TARGET, ProcessSite
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.needs("qemu-img")]
 
@@ -40,20 +40,32 @@ def stopping(job: Job, how: str, **options: Any) -> dict[str, Any]:
     return {JOB_MODULE: {**common, "state": "stopped", "stop": how, **options}}
 
 
+def looking(state_dir: Path) -> dict[str, Any]:
+    return {INFO_MODULE: {"gather": [], "host": TARGET, "path": REPLICAS, "state_dir": str(state_dir)}}
+
+
+def found_in(result: dict[str, Any], job: Job) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in result["records"] if each["vm_name"] == job.name)
+    return found
+
+
 def test_session_is_stopped_once_in_each_way_and_the_next_one_resumes(
     site: ProcessSite, job: Job, tmp_path: Path
 ) -> None:
     tasks: list[dict[str, Any]] = [
         stopping(job, "now"),
-        {JOB_MODULE: {**job.options, "wait": False}},
+        {JOB_MODULE: {**job.options, "wait": False, "rpo_seconds": 3600}},
         {**stopping(job, "after_machine"), "check_mode": True},
         stopping(job, "after_machine", wait=False, stopped_by="maintenance"),
         stopping(job, "after_machine", wait=False),
+        looking(job.state_dir),
+        looking(tmp_path / "other"),
         stopping(job, "now"),
         stopping(job, "now"),
+        looking(job.state_dir),
     ]
     with slow_control(site, tmp_path) as slow:
-        nothing, started, checked, asked, again, stopped, over = slow.control.run(tasks).results
+        nothing, started, checked, asked, again, ours, theirs, stopped, over, after = slow.control.run(tasks).results
     session_id = started["session"]["session_id"]
     assert (nothing["changed"], nothing["session"]) == (False, None)
     assert [checked["changed"], asked["changed"], again["changed"]] == [True, True, False]
@@ -62,6 +74,16 @@ def test_session_is_stopped_once_in_each_way_and_the_next_one_resumes(
     assert (stopped["changed"], stopped["session"]["state"]) == (True, "cancelled")
     assert "asked to stop at once by" in stopped["session"]["machines"][0]["error"]["message"]
     assert (over["changed"], over["session"]) == (False, None)
+
+    own, other, idle = (found_in(each, job) for each in (ours, theirs, after))
+    assert (own["activity"], own["restart"]["action"]) == ("running", "attach")
+    assert (other["activity"], other["restart"]["action"]) == ("running", "wait")
+    assert own["lease"]["session_id"] == own["last_session_id"] == session_id
+    assert 200 < own["lease"]["seconds_left"] <= 300
+    assert own["pending_step"] == "transfer"
+    assert (own["lag_seconds"], own["rpo_seconds"], own["rpo_met"]) == (None, 3600, False)
+    assert (idle["activity"], idle["lease"], idle["restart"]["action"]) == ("idle", None, "resume")
+    assert idle["last_error"]["code"] == "cancelled"
     assert site.source_leftovers(job.name) == []
 
 

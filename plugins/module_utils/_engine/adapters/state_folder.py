@@ -46,6 +46,10 @@ class StateFolder:
         return os.path.join(self.path, "catalog.sqlite")
 
     @property
+    def _manager_file(self) -> str:
+        return os.path.join(self.path, "manager.id")
+
+    @property
     def session_root(self) -> str:
         return os.path.join(self.path, "sessions")
 
@@ -93,23 +97,30 @@ class StateFolder:
         with held(path):
             yield
 
+    def known_manager_id(self) -> UUID | None:
+        """Return the identity of this folder, None when nobody has asked for it yet."""
+        return _read_id(self._manager_file) if files.exists(self._manager_file) else None
+
     def manager_id(self) -> UUID:
         """Return the identity of this folder, made when first asked for."""
-        path = os.path.join(self.path, "manager.id")
         deadline = time.monotonic() + _MANAGER_WAIT_SECONDS
         while True:
             try:
                 with self.hold("manager"):
-                    return _read_or_make_id(path)
+                    return self.known_manager_id() or _make_id(self._manager_file)
             except StateError as error:
                 if error.reason != "locked" or time.monotonic() > deadline:
                     raise
             time.sleep(0.02)
 
 
-def _read_or_make_id(path: str) -> UUID:
-    if not files.exists(path):
-        files.write_atomically(path, str(uuid4()).encode())
+def _make_id(path: str) -> UUID:
+    made = uuid4()
+    files.write_atomically(path, str(made).encode())
+    return made
+
+
+def _read_id(path: str) -> UUID:
     try:
         return UUID(files.read_small(path, limit=SMALL).decode().strip())
     except ValueError as error:

@@ -277,6 +277,15 @@ class ReplicaRecord:
     def newest(self) -> Point | None:
         return self.restore_points[-1] if self.restore_points else None
 
+    @property
+    def last_session_id(self) -> UUID | None:
+        """The session that works on the replica, or else the last one that sent anything."""
+        if self.lease is not None:
+            return self.lease.session_id
+        if self.pending is not None:
+            return self.pending.session_id
+        return self.cycles[-1].session_id if self.cycles else None
+
     def disk(self, disk_id: UUID) -> ReplicaDisk | None:
         return next((disk for disk in self.disks if disk.disk_id == disk_id), None)
 
