@@ -307,14 +307,17 @@ def test_interpreter_that_is_missing_is_named(refusing):
         start_worker(["/no/python"], refusing.site.topology(refusing.site.job()))
 
 
-def test_worker_that_says_nothing_is_ended_after_a_while(refusing, monkeypatch):
-    monkeypatch.setattr(worker_process, "ANSWER_SECONDS", 0.5)
+def test_worker_that_says_nothing_is_ended_and_reaped_after_a_while(refusing, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_process, "ANSWER_SECONDS", 2.0)
+    pid_file = tmp_path / "pid"
+    silent = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     with pytest.raises(EngineError, match="did not start: it said nothing") as caught:
-        start_worker(
-            [sys.executable, "-c", "import time; time.sleep(600)"], refusing.site.topology(refusing.site.job())
-        )
+        start_worker([sys.executable, "-c", silent], refusing.site.topology(refusing.site.job()))
     assert caught.value.reason == "worker_failed"
-    worker_process._workers[-1].wait(30)
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid_file.read_text()}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_library_that_is_missing_on_the_manager_is_named(refusing, tmp_path, monkeypatch):

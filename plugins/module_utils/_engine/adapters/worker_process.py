@@ -30,7 +30,6 @@ ENVIRONMENT: Final = frozenset(
     "HOME LANG LANGUAGE LC_ALL LC_CTYPE LOGNAME PATH PYTHONPATH PYTHONUTF8 SSL_CERT_DIR SSL_CERT_FILE SYSTEMROOT TEMP "
     "TMP TMPDIR TZ USER USERPROFILE VIRTUAL_ENV KRB5CCNAME KRB5_CONFIG KRB5_KTNAME KRB5_CLIENT_KTNAME".split()
 )
-_workers: list[subprocess.Popen[bytes]] = []  # kept, so that those that end while this process lives are reaped
 
 
 def start_worker(command: Sequence[str], topology: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +63,6 @@ def _forget_folder(log: str) -> None:
 
 def _handshake(command: Sequence[str], message: bytes, *, log: str) -> dict[str, Any]:
     """Start the worker, tell it everything, and return the line that it answers with."""
-    _workers[:] = [worker for worker in _workers if worker.poll() is None]
     environment = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
     with open(log, "ab") as errors:
         try:
@@ -79,7 +77,7 @@ def _handshake(command: Sequence[str], message: bytes, *, log: str) -> dict[str,
             )
         except OSError as error:
             raise RequestError(f"{command[0]} cannot be started: {error.strerror}", reason="worker_failed") from error
-    _workers.append(worker)
+    threading.Thread(target=worker.wait, daemon=True).start()  # reaps it, should it end while this process lives
     try:
         answer = json.loads(_conversation(worker, message))
     except ValueError:
