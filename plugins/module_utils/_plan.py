@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ._engine.errors import EngineError, RequestError, StateError
-from ._engine.jobs import JobSpec, shown
+from ._engine.jobs import JobSpec, invalid, shown
 from ._engine.stops import BY_LENGTH_MAX, Stop, StopRequest
 from ._spec import JOB
 
@@ -81,8 +81,7 @@ def plan_job(options: Mapping[str, t.Any], found: JobSpec | None, *, running: st
             raise _still_running(name, running)
         return JobPlan(name, found, None)
     job = _declared(options) or found
-    if job is None:
-        raise _unknown(name)
+    job = require_job(name, job)
     after = _enabled(state, job, found)
     if state is State.STARTED and not after.enabled:
         raise _disabled(name)
@@ -123,6 +122,26 @@ def plan_stop(
     if asked is not None and asked.how.covers(request.how):
         return StopPlan(f"{session} was {asked} before", status["session_id"])
     return StopPlan(f"{session} was {request}", status["session_id"], request)
+
+
+def require_job(name: str, found: JobSpec | None) -> JobSpec:
+    """Raise RequestError, reason ``job_unknown``, when there is no job of that name."""
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+def machines_of(job: JobSpec, wanted: list[str] | None) -> tuple[str, ...]:
+    """Return the machines of a job that a task is about: all, or those that it names.
+
+    Raises RequestError, reason ``vms_invalid``, for one that the job does not have.
+    """
+    if wanted is None:
+        return job.vms
+    known = {name.casefold(): name for name in job.vms}
+    if not wanted or not {name.casefold() for name in wanted} <= set(known):
+        raise invalid("vms", wanted, hint=f"name machines of job {job.name}: {', '.join(job.vms)}")
+    return tuple(dict.fromkeys(known[name.casefold()] for name in wanted))
 
 
 def _declared(options: Mapping[str, t.Any]) -> JobSpec | None:

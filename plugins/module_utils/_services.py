@@ -26,7 +26,9 @@ from ._engine.model.outlook import View
 from ._engine.model.record import Lease
 from ._engine.model.topology import connection_of
 from ._engine.ports import Catalog
+from ._engine.reports import Kind
 from ._engine.stops import StopRequest
+from ._engine.verification import VerifySpec
 from ._plan import JobPlan, StopPlan
 
 Options = Mapping[str, t.Any]
@@ -62,10 +64,13 @@ def apply(options: Options, plan: JobPlan) -> None:
             catalog.save_job(plan.after, now=time.time())
 
 
-def running_session(options: Options) -> str | None:
-    """Return the id of the session of a job that runs now."""
+def running_session(options: Options, *, kind: Kind | None = None) -> str | None:
+    """Return the id of the session of a job that runs now. Raises StateError when it is of another kind than asked."""
     with _naming_state_dir(options):
-        return worker_process.running_session(options["state_dir"], options["name"])
+        found = worker_process.running_session(options["state_dir"], options["name"])
+        if found is not None and kind is not None:
+            worker_process.require_kind(options["state_dir"], found, kind=kind.value)
+        return found
 
 
 def view_of(options: Options, lease: Lease | None, *, age_seconds: float) -> View:
@@ -97,8 +102,8 @@ def ask_to_stop(options: Options, plan: StopPlan) -> None:
         stop_files.ask_to_stop(StateFolder(options["state_dir"]), plan.session_id, request=plan.request)
 
 
-def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:
-    """Start a worker for the job and return its session, or the one that runs by now."""
+def start_session(options: Options, job: JobSpec, *, verify: VerifySpec | None = None) -> dict[str, t.Any]:
+    """Start a worker for the job and return its session, or the one of the same kind that runs by now."""
     topology, secrets = _resolved(options)
     told = {
         "format": 1,
@@ -111,6 +116,8 @@ def start_session(options: Options, job: JobSpec) -> dict[str, t.Any]:
         "movers": topology["movers"],
         "secrets": secrets,
     }
+    if verify is not None:
+        told["task"] = {"kind": Kind.VERIFY.value, **verify.as_dict()}
     with _naming_state_dir(options):
         return worker_process.start_worker([sys.executable, topology["engine"]], told)
 

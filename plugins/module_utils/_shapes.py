@@ -13,9 +13,9 @@ from uuid import UUID
 from ._engine.errors import FormatError
 from ._engine.machines import StoredRecord
 from ._engine.model.outlook import Lag, Outlook, View, activity, lag, outlook
-from ._engine.model.record import Lease, Point, ReplicaRecord
+from ._engine.model.record import Lease, ReplicaRecord
 from ._engine.model.retention import newest_source_time
-from ._engine.reports import PointReport, ReplicaEntry, SessionEntry
+from ._engine.reports import ReplicaEntry, SessionEntry
 
 
 def session(entry: SessionEntry) -> dict[str, t.Any]:
@@ -78,7 +78,7 @@ def record(stored: StoredRecord, *, view_of: Callable[..., View], now: float) ->
         "state": found.state.value,
         "restore_point_count": len(found.restore_points),
         "newest_source_time": newest,
-        "restore_points": [_point(point) for point in found.restore_points],
+        "restore_points": [point.report.as_dict() for point in found.restore_points],
         **_lag(lag(newest, allowed=found.rpo_seconds, now=now, at_least=view.age_seconds)),
         "activity": activity(found, view).value,
         "lease": _lease(found.lease, view),
@@ -89,10 +89,6 @@ def record(stored: StoredRecord, *, view_of: Callable[..., View], now: float) ->
         "last_error": _note(found),
         "error": None,
     }
-
-
-def _point(point: Point) -> dict[str, t.Any]:
-    return PointReport(point.point_id, point.name, point.source_time, point.consistency.value).as_dict()
 
 
 def _lag(found: Lag) -> dict[str, t.Any]:

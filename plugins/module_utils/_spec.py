@@ -77,6 +77,24 @@ JOB_RULES: dict[str, t.Any] = {
     "required_together": [["vms", "source_host", "target_host", "target_path"]],
     "required_if": [["state", "present", ["vms"]]],
 }
+REPLICA_MODULE: Options = {
+    "name": {"type": "str", "required": True},
+    "vms": {"type": "list", "elements": "str"},
+    "verify": {"type": "str", "choices": ["sample", "full"]},
+    "sample_percent": {"type": "int", "default": 5},
+    "sample_seed": {"type": "int"},
+    "restore_point": {"type": "str"},
+    "pinned": {"type": "bool"},
+    **MANAGER,
+    **CATALOG,
+    **FOLLOW,
+    **TOPOLOGY,
+}
+REPLICA_RULES: dict[str, t.Any] = {
+    "required_one_of": [["verify", "restore_point"]],
+    "required_together": [["restore_point", "pinned"]],
+    "mutually_exclusive": [["verify", "restore_point"], ["vms", "restore_point"]],
+}
 INFO_MODULE: Options = {
     "gather": {
         "type": "list",

@@ -427,6 +427,7 @@ import time
 
 from ansible_collections.opendr.hyperv.plugins.module_utils import _services as services
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import CatalogError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Kind
 from ansible_collections.opendr.hyperv.plugins.module_utils._failure import sentence
 from ansible_collections.opendr.hyperv.plugins.module_utils._module import EngineModule
 from ansible_collections.opendr.hyperv.plugins.module_utils._plan import plan_job, plan_stop
@@ -438,7 +439,7 @@ def converge(module):
     options = module.params
     if options["state"] == "stopped":
         return stop(module)
-    running = services.running_session(options)
+    running = services.running_session(options, kind=Kind.REPLICATE if options["state"] == "started" else None)
     try:
         plan = define(module, running)
     except CatalogError as error:

@@ -104,8 +104,10 @@ class LabSite:
         """Return the names of recovery checkpoints that a machine has on the source."""
         return [each["name"] for each in self.machine(name)["checkpoints"] if each["kind"] == "Recovery"]
 
-    def prove(self, vm: str = "web", *, points: int) -> None:
+    def prove(self, vm: str = "web", *, points: int, newest: int | None = None) -> None:
         """Assert that the replica has so many restore points, and that each equals the source at its moment.
+
+        With ``newest`` only so many: the older ones have been damaged on purpose.
 
         Judges: libvhdi reads the chains, the lab's raw shadow files are the truth, qemu-img checks the base images. It
         cannot open differencing files ("Operation not supported"); those our own checker looks at.
@@ -114,7 +116,7 @@ class LabSite:
         assert len(record.restore_points) == points
         replica = next(each for each in self.target.call("lab.machines") if UUID(each["vm_id"]) == record.target.vm_id)
         sessions = {cycle.cycle_id: cycle.session_id for cycle in record.cycles}
-        for point in record.restore_points:
+        for point in record.restore_points[-(newest or points) :]:
             shadows = self.shadows(f"{record.replica_id} {sessions[point.cycle_ids[-1]]}")
             chains = self.chains(replica, str(point.point_id))
             assert chains.keys() == shadows.keys()

@@ -19,9 +19,10 @@ def test_a_spec_goes_there_and_back():
 
 
 def test_a_sample_has_defaults_and_everything_has_none():
-    assert VerifySpec.from_dict({"mode": "sample"}).sample(9) == Sample(5, 9)
+    assert VerifySpec.from_dict({"mode": "sample"}).sample == Sample(5, 0)
     assert VerifySpec.from_dict({"mode": "full"}) == VerifySpec(VerifyMode.FULL)
-    assert VerifySpec.from_dict({"mode": "full"}).sample(9) is None
+    assert VerifySpec.from_dict({"mode": "sample", "seed": 9}).sample == Sample(5, 9)
+    assert VerifySpec.from_dict({"mode": "full"}).sample is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from .units import GiB, KiB, MiB, TiB
 
 
 class Phase(Enum):
-    """Steps of a machine task, in order."""
+    """Steps of a machine task, in order. A verification has some of them, and two of its own."""
 
     INSPECT = "inspect"
     LEASE = "lease"
@@ -32,6 +32,8 @@ class Phase(Enum):
     TIDY = "tidy"
     RETENTION = "retention"
     RELEASE = "release"
+    STRUCTURE = "structure"
+    VERIFY = "verify"
 
 
 @dataclass(frozen=True, slots=True)

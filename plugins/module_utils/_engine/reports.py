@@ -15,7 +15,7 @@ from enum import Enum
 from uuid import UUID
 
 from .extents import Extent
-from .verification import Verdict, VerifyMode
+from .verification import Verdict, Verification, VerifyMode
 
 
 class Outcome(Enum):
@@ -30,6 +30,13 @@ class Outcome(Enum):
     @property
     def is_final(self) -> bool:
         return self in (Outcome.DONE, Outcome.FAILED, Outcome.CANCELLED)
+
+
+class Kind(Enum):
+    """What a session does."""
+
+    REPLICATE = "replicate"
+    VERIFY = "verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,8 @@ class PointReport:
     name: str
     source_time: float
     consistency: str
+    pinned: bool = False  # by a user
+    verified: Verification | None = None
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -118,6 +127,8 @@ class PointReport:
             "name": self.name,
             "source_time": self.source_time,
             "consistency": self.consistency,
+            "pinned": self.pinned,
+            "verified": None if self.verified is None else self.verified.as_dict(),
         }
 
 
@@ -207,6 +218,7 @@ class SessionReport:
     ended_at: float
     machines: tuple[MachineReport, ...] = ()
     error: dict[str, object] | None = field(default=None)  # what kept the whole session from running
+    kind: Kind = Kind.REPLICATE
 
     @property
     def outcome(self) -> Outcome:
@@ -228,6 +240,7 @@ class SessionReport:
         return {
             "session_id": str(self.session_id),
             "job": self.job,
+            "kind": self.kind.value,
             "state": self.outcome.value,
             "started_at": self.started_at,
             "ended_at": self.ended_at,

@@ -41,6 +41,9 @@ class Verification:
     mode: VerifyMode
     verdict: Verdict
 
+    def as_dict(self) -> dict[str, object]:
+        return {"at": self.at, "mode": self.mode.value, "verdict": self.verdict.value}
+
 
 @dataclass(frozen=True, slots=True)
 class VerifySpec:
@@ -69,9 +72,10 @@ class VerifySpec:
         """Return plain values that ``from_dict`` takes back."""
         return {"mode": self.mode.value, "sample_percent": self.sample_percent, "seed": self.seed}
 
-    def sample(self, seed: int) -> Sample | None:
-        """Return what movers are told; None: everything."""
-        return Sample(self.sample_percent, seed) if self.mode is VerifyMode.SAMPLE else None
+    @property
+    def sample(self) -> Sample | None:
+        """What movers are told once there is a seed; None: everything."""
+        return Sample(self.sample_percent, self.seed or 0) if self.mode is VerifyMode.SAMPLE else None
 
 
 def _invalid(option: str, value: object, wanted: str) -> RequestError:

@@ -34,7 +34,7 @@ from .adapters.stop_files import find_request
 from .adapters.system import SharedClaims, StoppableClock, SystemClock, ThreadExecutor
 from .adapters.tidying import engine_in_use, tidy
 from .adapters.tls import TlsFiles, own_certificate
-from .adapters.worker_process import running_session
+from .adapters.worker_process import require_kind, running_session
 from .errors import CatalogError, EngineError, RequestError, StateError
 from .model.topology import SIZE_MAX, Topology
 from .ports import Catalog, Hypervisor, Mover
@@ -42,6 +42,7 @@ from .progress import Event, EventKind
 from .reports import Outcome, SessionReport
 from .services.replicate.session import run_session
 from .services.replicate.site import Limits, Site
+from .services.verify.task import run_verification
 from .stops import Stop, StopRequest
 
 TICK_SECONDS: Final = 0.5
@@ -91,6 +92,7 @@ def _take_job(stack: ExitStack, folder: StateFolder, *, topology: Topology) -> s
             return None
         live = running_session(folder.path, job)
         if live is not None:
+            require_kind(folder.path, live, kind=topology.kind.value)
             return live
         if time.monotonic() > deadline:
             raise _job_locked(job, folder)
@@ -144,6 +146,7 @@ class Worker:
             job=topology.job.name,
             manager=topology.manager.name,
             machines=topology.job.vms,
+            kind=topology.kind,
             clock=self._clock,
         )
         stack.callback(self._journal.close)
@@ -206,7 +209,12 @@ class Worker:
     def _session(self, result: list[SessionReport], ended: threading.Event) -> None:
         topology = self._topology
         try:
-            report = run_session(self._site, topology.job, session_id=topology.session_id)
+            if topology.verify is None:
+                report = run_session(self._site, topology.job, session_id=topology.session_id)
+            else:
+                report = run_verification(
+                    self._site, topology.job, session_id=topology.session_id, spec=topology.verify
+                )
             self._journal.finish(report.outcome, report=report)
             result.append(report)
         except Exception as error:  # noqa: BLE001 - the outer loop: told, not lost

@@ -128,7 +128,10 @@ def test_play_that_ends_early_leaves_the_session_and_no_process_of_its_own(
     with slow_control(site, tmp_path, rate=SLOW / 4) as slow:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             said = play_killed_by(number, slow, job)
-            assert "run the task again to attach to it, or with state: stopped to end it" in " ".join(said.split())
+            assert (
+                "run the task again to attach to it, or hyperv_replica_job with state: stopped to end it"
+                in " ".join(said.split())
+            )
             session_id = job.newest_session()
             assert job.status(session_id)["state"] == "running"
             deadline = time.monotonic() + 20

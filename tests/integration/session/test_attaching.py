@@ -23,7 +23,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.sta
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.system import SystemClock
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.worker_process import running_session
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import StateError
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome, SessionReport
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Kind, Outcome, SessionReport
 
 OLD, OTHER, MINE = (UUID(int=number) for number in (1, 2, 3))
 
@@ -33,6 +33,7 @@ class Starts:
 
     def __init__(self, path: str) -> None:
         self.folder = StateFolder(path)
+        self.kind = Kind.REPLICATE
         self.folder.make()
         with self.session(OLD) as files:
             files.finish(Outcome.DONE, report=SessionReport(OLD, "web", 1.0, 2.0))
@@ -50,7 +51,7 @@ class Starts:
             files.close()
 
     def take(self) -> str | None:
-        topology: Any = SimpleNamespace(job=SimpleNamespace(name="web"), session_id=MINE)
+        topology: Any = SimpleNamespace(job=SimpleNamespace(name="web"), session_id=MINE, kind=self.kind)
         os.makedirs(self.folder.session(MINE), exist_ok=True)
         with ExitStack() as stack:
             return worker._take_job(stack, self.folder, topology=topology)
@@ -122,3 +123,12 @@ def test_job_that_nobody_runs_but_somebody_holds_is_an_error_with_a_way_out(star
     assert (caught.value.reason, caught.value.current) == ("job_locked", "processing")
     assert f"{starts.folder.path}/locks" in caught.value.hint
     assert starts.folder.newest_session("web") == str(OLD)
+
+
+def test_session_of_another_kind_is_not_attached_to(starts):
+    starts.kind = Kind.VERIFY
+    with starts.session(OTHER) as files, starts.folder.hold("job-web"):
+        files.tick()
+        with pytest.raises(StateError, match="is to replicate, not to verify") as caught:
+            starts.take()
+    assert caught.value.reason == "session_running"

@@ -23,7 +23,7 @@ from uuid import UUID
 from ..errors import EngineError
 from ..ports import Clock
 from ..progress import Amount, Event, EventKind, MachineStatus, Phase, describe_amount, overall_percent
-from ..reports import Outcome, SessionReport
+from ..reports import Kind, Outcome, SessionReport
 from ..stops import StopRequest
 from . import files
 from .state_folder import StateFolder
@@ -35,7 +35,15 @@ class SessionFiles:
     """See ``ports.Journal``. The worker's main thread calls ``tick`` again and again; only making it can fail."""
 
     def __init__(
-        self, folder: StateFolder, *, session_id: UUID, job: str, manager: str, machines: Sequence[str], clock: Clock
+        self,
+        folder: StateFolder,
+        *,
+        session_id: UUID,
+        job: str,
+        manager: str,
+        machines: Sequence[str],
+        clock: Clock,
+        kind: Kind = Kind.REPLICATE,
     ) -> None:
         self._clock = clock
         self._lock = threading.Lock()
@@ -55,6 +63,7 @@ class SessionFiles:
             "format": 1,
             "session_id": str(session_id),
             "job": job,
+            "kind": kind.value,
             "manager": manager,
             "pid": os.getpid(),
             "started_at": now,
@@ -163,7 +172,7 @@ def note(text: str) -> None:
 
 
 def _where(machine: MachineStatus) -> str:
-    if machine.phase is Phase.TRANSFER:
+    if machine.phase in (Phase.TRANSFER, Phase.VERIFY):
         waiting = dict.fromkeys(disk.waiting for disk in machine.disks if disk.waiting)
-        return ", ".join(["transfer", describe_amount(machine.amount, percent=machine.percent), *waiting])
+        return ", ".join([machine.phase.value, describe_amount(machine.amount, percent=machine.percent), *waiting])
     return machine.phase.value.replace("_", " ") if machine.phase is not None else "starting"

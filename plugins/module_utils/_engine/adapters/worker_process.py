@@ -17,7 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..errors import EngineError, FormatError, RequestError
+from ..errors import EngineError, FormatError, RequestError, StateError
 from ..wire.failures import error_from_plain
 from . import files
 from .state_folder import StateFolder
@@ -125,6 +125,18 @@ def running_session(state_dir: str, job: str) -> str | None:
     session_id = latest_session(state_dir, job)
     status = read_status(state_dir, session_id) if session_id is not None else None
     return session_id if status is not None and status["alive"] and status["state"] == "running" else None
+
+
+def require_kind(state_dir: str, session_id: str, *, kind: str) -> None:
+    """Raise StateError, reason ``session_running``, when a session does something else than the caller wants."""
+    status = read_status(state_dir, session_id)
+    if status is not None and status["kind"] != kind:
+        raise StateError(
+            f"session {session_id} of job {status['job']} runs, and is to {status['kind']}, not to {kind}",
+            current="running",
+            hint="wait for its end, or stop it with hyperv_replica_job and state: stopped",
+            reason="session_running",
+        )
 
 
 def read_status(state_dir: str, session_id: str) -> dict[str, Any] | None:

@@ -20,13 +20,14 @@ from ..errors import FormatError
 from ..extents import Extent
 from ..machines import Consistency, DiskGeometry, Fence, Slot, SourceFence
 from ..progress import Phase
-from ..reports import Traffic
+from ..reports import PointReport, Traffic
 from ..transfers import Scope
 from ..verification import Verification
 from .codec import decode, encode, load
 from .replica_state import ReplicaState
 
 FORMAT: Final = 1
+PIN_OF_USER: Final = "user"
 SIZE_MAX: Final = 8 * 1024 * 1024  # characters of the JSON text
 
 
@@ -143,7 +144,14 @@ class Point:
     disk_ids: tuple[UUID, ...]
     filter_map: dict[UUID, tuple[Extent, ...]]
     verified: Verification | None = None
-    pins: tuple[str, ...] = ()  # "user": pinned by hand
+    pins: tuple[str, ...] = ()  # PIN_OF_USER, or who else needs it
+
+    @property
+    def report(self) -> PointReport:
+        pinned = PIN_OF_USER in self.pins
+        return PointReport(
+            self.point_id, self.name, self.source_time, self.consistency.value, pinned=pinned, verified=self.verified
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from .naming import journal_of
-from .record import Point, ReplicaRecord
+from .record import PIN_OF_USER, Point, ReplicaRecord
 
 
 def expired_points(points: Sequence[Point], *, keep: int) -> tuple[UUID, ...]:
@@ -21,6 +21,17 @@ def expired_points(points: Sequence[Point], *, keep: int) -> tuple[UUID, ...]:
     """
     unpinned = [point.point_id for point in points if not point.pins]
     return tuple(unpinned[: max(0, len(unpinned) - max(1, keep))])
+
+
+def pin(record: ReplicaRecord, point_id: UUID, *, pinned: bool) -> ReplicaRecord:
+    """Pin a restore point by the user's hand, or take that pin away; those of others stay."""
+
+    def repin(point: Point) -> Point:
+        others = tuple(who for who in point.pins if who != PIN_OF_USER)
+        return replace(point, pins=(*others, PIN_OF_USER) if pinned else others)
+
+    points = [repin(point) if point.point_id == point_id else point for point in record.restore_points]
+    return replace(record, restore_points=tuple(points))
 
 
 def begin_removal(record: ReplicaRecord, doomed: Sequence[UUID]) -> ReplicaRecord:

@@ -165,5 +165,33 @@ STEPS: Final = (
     ),
 )
 
+# What a verification does after ``lease`` and before ``release``.
+VERIFICATION_STEPS: Final = (
+    Step(
+        Phase.STRUCTURE,
+        intent="-",
+        act="refuse a replica that was touched; the target mover checks the files of every restore point",
+        found_by="-",
+        restart="again",
+        acts={"remove_checkpoint": _whatever},
+    ),
+    Step(
+        Phase.CHECKPOINT,
+        intent="-",
+        act="recovery checkpoint on the source, crash-consistent",
+        found_by="replica and session in its name",
+        restart="the next session of the replica removes it, or the host when its lease has ended",
+        acts={"create_checkpoint": _whatever},
+    ),
+    Step(
+        Phase.VERIFY,
+        intent="-",
+        act="movers compare what has not changed since the tracking point; record: `repairs`, `verified`",
+        found_by="-",
+        restart="again, from the beginning",
+        acts={"open_target": _whatever, "start_source": _whatever},
+    ),
+)
+
 BY_PHASE: Final = {step.phase: step for step in STEPS}
 CHANGING: Final = ALWAYS | GIVING_UP | {call for step in STEPS for call in step.acts}

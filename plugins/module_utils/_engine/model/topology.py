@@ -14,11 +14,13 @@ from uuid import UUID
 
 from ..errors import RequestError
 from ..jobs import JobSpec
+from ..reports import Kind
+from ..verification import VerifySpec
 from .free_space import FreeSpaceLimit, parse_limits
 
 FORMAT: Final = 1
 SIZE_MAX: Final = 4 * 1024 * 1024  # bytes
-_OPTIONAL: Final = {"catalog_url", "limits"}
+_OPTIONAL: Final = {"catalog_url", "limits", "task"}
 _REQUIRED: Final = {"format", "session_id", "state_dir", "job", "manager", "hosts", "movers", "secrets"}
 
 
@@ -47,6 +49,11 @@ class Topology:
     passwords: Mapping[str, str] = field(repr=False)
     proxies: Mapping[str, str] = field(repr=False)  # URLs by host, with the user and password of the proxy
     limits: Mapping[str, float] = field(default_factory=dict)
+    verify: VerifySpec | None = None  # None: replicate
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.REPLICATE if self.verify is None else Kind.VERIFY
 
     @classmethod
     def parse(cls, data: bytes) -> Topology:
@@ -80,7 +87,17 @@ class Topology:
             passwords=_words(secrets, "passwords"),
             proxies=_words(secrets, "proxies"),
             limits=_limits(_map(plain.get("limits") or {}, "limits")),
+            verify=_task(plain.get("task")),
         )
+
+
+def _task(value: object) -> VerifySpec | None:
+    if value is None:
+        return None
+    plain = dict(_map(value, "task"))
+    if plain.pop("kind", None) != Kind.VERIFY.value or set(plain) - {"mode", "sample_percent", "seed"}:
+        raise _bad("has an unknown task")
+    return VerifySpec.from_dict(plain)
 
 
 def _manager(plain: Mapping[str, object]) -> ManagerFiles:

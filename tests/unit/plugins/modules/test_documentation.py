@@ -19,6 +19,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils import _spec
 
 ROOT = Path(__file__).parents[4]
 SPECIFICATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "opendr.hyperv.hyperv_replica": (_spec.REPLICA_MODULE, _spec.REPLICA_RULES),
     "opendr.hyperv.hyperv_replica_job": (_spec.JOB_MODULE, _spec.JOB_RULES),
     "opendr.hyperv.hyperv_replica_info": (_spec.INFO_MODULE, _spec.INFO_RULES),
     "opendr.hyperv.hyperv_replica_session_info": (_spec.SESSION_INFO_MODULE, {}),

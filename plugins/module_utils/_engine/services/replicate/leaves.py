@@ -44,7 +44,7 @@ def untouched_disks(work: Work) -> frozenset[UUID]:
     A leaf that a dead session wrote to is known by its path only; whether its journal explains it, the mover tells when
     it opens it. Raises LeafUnclean.
     """
-    same_tree = _is_known_tree(work)
+    same_tree = is_known_tree(work)
     found = _current_leaves(work)
     untouched, disks = set(), []
     for disk in work.record.disks:
@@ -66,7 +66,7 @@ def _current_leaves(work: Work) -> dict[UUID, Leaf]:
         raise LeafUnclean(error) from error
 
 
-def _is_known_tree(work: Work) -> bool:
+def is_known_tree(work: Work) -> bool:
     """Tell whether the restore points are those of the record, but for some that were being removed."""
     now, known = set(current_tree(work)), set(work.record.tree)
     return now <= known and known - now <= set(work.record.removing)

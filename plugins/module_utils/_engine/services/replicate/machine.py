@@ -23,7 +23,7 @@ from ...model.record import ErrorNote, Lease, ReplicaRecord
 from ...model.replica_state import Move, ReplicaState, after_move
 from ...ports import Hypervisor
 from ...progress import Phase
-from ...reports import MachineReport, Outcome, PointReport
+from ...reports import MachineReport, Outcome
 from ...stops import Stop
 from ...transfers import MoverInfo
 from .movers import Movers
@@ -271,14 +271,17 @@ class MachineTask:
         self._gives_up = True
         work.watch.end()
         _require_ours(work, error)
-        if isinstance(error, Cancelled) and self._is_to_go_on(work):
-            keep_frozen(work)
-        else:
-            let_go(work)
+        self._leave_source(work, error)
         try:
             _release(work, in_terms_of_the_job(error, self._job, vm=self._name), now=self._site.clock.now())
         except EngineError as second:
             work.reporter.warn(f"the lease on the replica stays until it ends by itself: {second.message}")
+
+    def _leave_source(self, work: Work, error: EngineError) -> None:
+        if isinstance(error, Cancelled) and self._is_to_go_on(work):
+            keep_frozen(work)
+        else:
+            let_go(work)
 
     def _is_to_go_on(self, work: Work) -> bool:
         """Tell whether the next session shall take up this very cycle: disks of it are sent, or in part."""
@@ -300,17 +303,13 @@ class MachineTask:
         )
         if work is None or work.record.epoch == 0:
             return report
-        points = [
-            PointReport(point.point_id, point.name, point.source_time, point.consistency.value)
-            for point in work.record.restore_points
-        ]
         return replace(
             report,
             replica_id=work.record.replica_id,
             transfer_seconds=work.transfer_seconds,
             bottleneck=work.bottleneck,
             restore_point=work.new_point,
-            restore_points=tuple(points),
+            restore_points=tuple(point.report for point in work.record.restore_points),
             removed_restore_points=tuple(work.removed),
             disks=tuple(work.disk_reports),
             forecast=work.space.forecast.as_dict(),

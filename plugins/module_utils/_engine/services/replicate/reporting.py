@@ -30,6 +30,8 @@ _WORDS: Final = {
     Phase.COMMIT: "writing the record",
     Phase.TIDY: "removing the old reference point",
     Phase.RETENTION: "merging old restore points",
+    Phase.STRUCTURE: "checking the structure of the restore points",
+    Phase.VERIFY: "comparing the newest restore point with the source",
     Phase.RELEASE: "releasing the replica",
 }
 

@@ -7,25 +7,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 from uuid import UUID
 
 from ...errors import CatalogError, EngineError, StateError
 from ...jobs import JobSpec
 from ...progress import Event, EventKind, MachineStatus, readable
-from ...reports import MachineReport, SessionReport
+from ...reports import Kind, MachineReport, SessionReport
 from .machine import MachineTask
 from .site import Site
 
 
-def run_session(site: Site, job: JobSpec, *, session_id: UUID) -> SessionReport:
-    """Replicate the machines of a job once; the report says how each ended. Raises nothing that is foreseen."""
+class MakeTask(Protocol):
+    """Makes what is done to one machine."""
+
+    def __call__(self, site: Site, job: JobSpec, *, session_id: UUID, name: str) -> MachineTask: ...
+
+
+def run_session(
+    site: Site, job: JobSpec, *, session_id: UUID, kind: Kind = Kind.REPLICATE, make_task: MakeTask = MachineTask
+) -> SessionReport:
+    """Replicate the machines of a job once, or do with them what another kind of session does.
+
+    The report says how each ended. Raises nothing that is foreseen.
+    """
     started_at = site.clock.now()
-    _note(site, lambda: site.catalog.save_job(job, now=started_at))
+    if kind is Kind.REPLICATE:  # others may be about some of the job's machines only
+        _note(site, lambda: site.catalog.save_job(job, now=started_at))
     _note(site, lambda: site.catalog.open_session(session_id, job=job.name, manager=site.manager, now=started_at))
     reports: list[MachineReport] = []
     error: EngineError | None = None
     if job.enabled:
-        _run_machines(site, job, session_id=session_id, reports=reports)
+        _run_machines(site, job, session_id=session_id, make_task=make_task, reports=reports)
     else:
         error = StateError(
             f"job {job.name} is disabled",
@@ -37,6 +50,7 @@ def run_session(site: Site, job: JobSpec, *, session_id: UUID) -> SessionReport:
     report = SessionReport(
         session_id=session_id,
         job=job.name,
+        kind=kind,
         started_at=started_at,
         ended_at=site.clock.now(),
         machines=tuple(sorted(reports, key=lambda report: job.vms.index(report.name))),
@@ -47,13 +61,15 @@ def run_session(site: Site, job: JobSpec, *, session_id: UUID) -> SessionReport:
     return report
 
 
-def _run_machines(site: Site, job: JobSpec, *, session_id: UUID, reports: list[MachineReport]) -> None:
+def _run_machines(
+    site: Site, job: JobSpec, *, session_id: UUID, make_task: MakeTask, reports: list[MachineReport]
+) -> None:
     for name in job.vms:
         site.journal.publish(MachineStatus(name))
 
     def task(name: str) -> Callable[[], None]:
         def run() -> None:
-            report = MachineTask(site, job, session_id=session_id, name=name).run()
+            report = make_task(site, job, session_id=session_id, name=name).run()
             reports.append(report)
             _note(site, lambda: site.catalog.save_machine(session_id, report))
 

@@ -108,11 +108,11 @@ def _checkpoint(work: Work, name: str) -> Checkpoint:
     policy, machine = work.job.consistency, work.config.machine
     wanted = wanted_consistency(machine, policy)
     if wanted is Consistency.CRASH:
-        return _create(work, name, consistency=wanted)
+        return create_checkpoint(work, name, consistency=wanted)
     error = None
     for _attempt in range(2):
         try:
-            checkpoint = _create(work, name, consistency=wanted)
+            checkpoint = create_checkpoint(work, name, consistency=wanted)
         except HypervisorError as refusal:
             if refusal.error_id != "Hvr.CheckpointFailed":
                 raise
@@ -127,7 +127,7 @@ def _checkpoint(work: Work, name: str) -> Checkpoint:
     if policy is ConsistencyPolicy.APPLICATION:
         raise _not_consistent(work, said) from error
     work.reporter.warn(f"no application-consistent checkpoint, crash-consistent instead: {said}")
-    return _create(work, name, consistency=Consistency.CRASH)
+    return create_checkpoint(work, name, consistency=Consistency.CRASH)
 
 
 def _not_consistent(work: Work, said: str) -> StateError:
@@ -139,7 +139,8 @@ def _not_consistent(work: Work, said: str) -> StateError:
     )
 
 
-def _create(work: Work, name: str, *, consistency: Consistency) -> Checkpoint:
+def create_checkpoint(work: Work, name: str, *, consistency: Consistency) -> Checkpoint:
+    """Freeze the source. Raises StateError, reason ``source_volume_full``, and what the host refuses."""
     try:
         return work.source.create_checkpoint(work.record.source_fence, work.vm_id, name=name, consistency=consistency)
     except StateError as error:
@@ -158,11 +159,15 @@ def require_frozen(work: Work) -> None:
 
     It never comes back, so what was read before this is the frozen state.
     """
-    pending, machine = work.pending, work.config.machine
-    found = find_checkpoint(work, pending.checkpoint_name)
-    if found is None or found.checkpoint_id != pending.checkpoint_id:
+    require_checkpoint(work, work.pending.checkpoint_name, checkpoint_id=work.pending.checkpoint_id)
+
+
+def require_checkpoint(work: Work, name: str, *, checkpoint_id: str | None) -> None:
+    """Raise StateError, reason ``checkpoint_lost``, unless the host has that very checkpoint yet."""
+    found = find_checkpoint(work, name)
+    if found is None or found.checkpoint_id != checkpoint_id:
         raise StateError(
-            f"checkpoint {pending.checkpoint_name} of {machine.name} is not on {work.job.source_host} any more",
+            f"checkpoint {name} of {work.config.machine.name} is not on {work.job.source_host} any more",
             hint="its lease ended while the host heard nothing of this session, or somebody removed it; "
             "run the job again: it begins a new cycle",
             reason="checkpoint_lost",
@@ -202,14 +207,18 @@ def keep_frozen(work: Work) -> None:
 def let_go(work: Work) -> None:
     """Remove the checkpoint of a cycle that failed; what cannot be done now is done by the next session or the host."""
     pending = work.record.pending
-    if pending is None or not pending.is_frozen:
-        return
+    if pending is not None and pending.is_frozen:
+        remove_named(work, pending.checkpoint_name)
+
+
+def remove_named(work: Work, name: str) -> None:
+    """Remove a checkpoint if it is there; warn when that does not work."""
     try:
-        found = find_checkpoint(work, pending.checkpoint_name)
+        found = find_checkpoint(work, name)
         if found is not None:
             work.source.remove_checkpoint(work.record.source_fence, work.vm_id, checkpoint_id=found.checkpoint_id)
     except EngineError as error:
-        work.reporter.warn(f"checkpoint {pending.checkpoint_name} stays on the source for now: {error.message}")
+        work.reporter.warn(f"checkpoint {name} stays on the source for now: {error.message}")
 
 
 def _by_id(source: Hypervisor, vm_id: UUID) -> VirtualMachine | None:

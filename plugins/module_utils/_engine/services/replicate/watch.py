@@ -46,6 +46,7 @@ class Watch:
             _Lease(hold_source, every=renewal_seconds(limits.checkpoint_seconds), now=now),
         )
         self._look_at = now + LOOK_SECONDS
+        self.is_frozen = False  # by a verification, of whose checkpoint the record says nothing
 
     def end(self) -> None:
         """Look no more: the task gives up, and nothing may keep it from removing its checkpoint."""
@@ -62,7 +63,7 @@ class Watch:
         for lease in self._leases:
             lease.look(now)
         pending = self._store.record.pending
-        needs_room = pending is not None and pending.is_frozen and not pending.is_sent
+        needs_room = self.is_frozen or (pending is not None and pending.is_frozen and not pending.is_sent)
         if needs_room and now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             self._look_at_space()

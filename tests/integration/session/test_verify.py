@@ -1,0 +1,335 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verification of the newest restore point, and the repair of what it finds."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.verify.task import run_verification
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.verification import Verdict, VerifyMode, VerifySpec
+from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death, Killed
+from ansible_collections.opendr.hyperv.tests.integration.session.test_leases import let_leases_end
+from ansible_collections.opendr.hyperv.tests.lab.rot import rot
+from ansible_collections.opendr.hyperv.tests.lab.site import MemoryJournal, only_error
+
+FULL = VerifySpec(VerifyMode.FULL)
+PIECE = 64 * KiB
+SIZE = 40 * MiB  # of both disks
+PLACES = {"base": 3 * MiB, "middle": 8 * MiB, "newest": 12 * MiB}  # of disk 0: what each file stores
+
+
+@pytest.fixture
+def site(site):
+    """A replica of three restore points, each with a file of its own."""
+    site.run()
+    for number, place in enumerate([PLACES["middle"], PLACES["newest"]]):
+        site.guest_writes(7 + number, 0, place, 128 * KiB)
+        site.run()
+    return site
+
+
+def verify(site, spec=FULL, *, ports=None, job=None):
+    """Run a verification; ``site.journal`` has what it told."""
+    site.journal = MemoryJournal()
+    ports = replace(ports or site.site(), journal=site.journal)
+    return run_verification(ports, job or site.job(), session_id=uuid.uuid4(), spec=spec)
+
+
+def files(site):
+    """Return the files of the newest restore point's first disk by the names of ``PLACES``."""
+    replica = site.machine("web_replica", host=site.target)
+    chain = site.chains(replica, str(site.record().newest.point_id))[str(first(site.record().disks).disk_id)]
+    return dict(zip(("newest", "middle", "base"), chain, strict=True))
+
+
+def first(disks):
+    """Return what is told of the first disk."""
+    return next(disk for disk in disks if str(disk.slot) == "SCSI 0:0")
+
+
+def verdicts(site):
+    return [point.verified.verdict if point.verified else None for point in site.record().restore_points]
+
+
+def checked(report):
+    assert report.outcome is Outcome.DONE, report.as_dict()
+    return report.machines[0].verification
+
+
+def test_good_point_is_read_whole_and_nothing_is_changed(site):
+    folder = site.target.local_path(site.record().target.folder)
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.name != "replica.json"}
+    report = verify(site)
+    assert checked(report).verdict is Verdict.GOOD
+    assert (report.kind.value, report.traffic.read, report.traffic.same) == ("verify", SIZE, SIZE)
+    assert {(disk.scope, disk.reason, disk.bad) for disk in report.machines[0].disks} == {("verify", "full", ())}
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.name != "replica.json"} == before
+    assert verdicts(site) == [None, None, Verdict.GOOD]
+    assert (site.source_leftovers(), site.record().lease, site.record().last_error) == ([], None, None)
+    site.run()
+    site.prove(points=4)
+
+
+@pytest.mark.parametrize("layer", list(PLACES))
+def test_rot_in_any_file_is_found_told_and_repaired(site, layer):
+    place = PLACES[layer]
+    rot(files(site)[layer], place + 5)
+    report = verify(site)
+    error = only_error(report)
+    assert (error["code"], error["reason"]) == ("integrity_failed", "restore_point_bad")
+    assert "64.0 KiB of disk SCSI 0:0" in error["message"]
+    assert "2 older ones" in error["message"]
+    assert first(report.machines[0].disks).bad == (Extent(place, PIECE),)
+    assert report.machines[0].verification.suspects == tuple(p.point_id for p in site.record().restore_points[:2])
+    assert first(site.record().disks).repairs == (Extent(place, PIECE),)
+    assert (site.source_leftovers(), site.record().lease) == ([], None)
+    repair = site.run()
+    assert "64.0 KiB that are bad are sent again" in repair.machines[0].warnings[0]
+    assert {disk.scope for disk in repair.machines[0].disks} == {"changed"}
+    site.prove(points=4, newest=1)
+    assert first(site.record().disks).repairs == ()
+    assert checked(verify(site)).verdict is Verdict.GOOD
+    assert verdicts(site) == [Verdict.SUSPECT, Verdict.SUSPECT, Verdict.BAD, Verdict.GOOD]
+
+
+def test_rot_goes_away_for_good_when_the_bad_points_are_merged(site):
+    rot(files(site)["base"], PLACES["base"])
+    assert only_error(verify(site))["reason"] == "restore_point_bad"
+    site.run(site.job(restore_points=1))
+    site.prove(points=1)
+    assert verdicts(site) == [None]
+
+
+def test_sample_finds_what_lies_in_it_and_its_seed_finds_it_again(site):
+    rot(files(site)["base"], PLACES["base"])
+    report = verify(site, VerifySpec(VerifyMode.SAMPLE, 100))
+    told = report.machines[0].verification.as_dict()
+    assert (told["sample_percent"], told["verdict"]) == (100, "bad")
+    assert report.traffic.read < SIZE // 2
+    again = verify(site, VerifySpec(VerifyMode.SAMPLE, 100, told["sample_seed"]))
+    assert first(again.machines[0].disks).bad == (Extent(PLACES["base"], PIECE),)
+    assert again.machines[0].verification.as_dict() == told
+
+
+def test_sample_without_a_seed_gets_a_new_one(site):
+    spec = VerifySpec(VerifyMode.SAMPLE)
+    seeds = {checked(verify(site, spec)).seed for _time in range(2)}
+    assert len(seeds) == 2
+    assert site.record().newest.verified.mode is VerifyMode.SAMPLE
+
+
+def test_bad_point_stays_bad_until_it_is_repaired(site):
+    rot(files(site)["base"], PLACES["base"])
+    verify(site)
+    error = only_error(verify(site, VerifySpec(VerifyMode.SAMPLE, 1, 1)))
+    assert "an earlier verification found it so" in error["message"]
+    assert site.record().last_error.reason == "restore_point_bad"
+
+
+def test_what_the_guest_wrote_since_is_no_difference(site):
+    rot(files(site)["base"], PLACES["base"])
+    site.guest_writes(9, 0, PLACES["base"], PIECE)
+    site.guest_writes(9, 1, 1 * MiB, PIECE)
+    report = verify(site)
+    assert checked(report).verdict is Verdict.GOOD
+    assert report.traffic.read <= SIZE - 2 * PIECE
+    site.run()
+    site.prove(points=4, newest=1)
+
+
+def test_guest_that_writes_meanwhile_disturbs_nothing(site):
+    class Writing(type(site.clock)):
+        count = 0
+
+        def sleep(self, seconds):
+            self.count += 1
+            site.guest_writes(self.count, self.count % 2, self.count % 10 * MiB)
+            super().sleep(seconds)
+
+    clock = Writing()
+    rot(files(site)["newest"], PLACES["newest"])
+    report = verify(site, ports=site.site(clock=clock))
+    assert clock.count > 3
+    assert first(report.machines[0].disks).bad == (Extent(PLACES["newest"], PIECE),)
+    assert [len(disk.bad) for disk in report.machines[0].disks].count(0) == 1
+    site.run()
+    site.prove(points=4, newest=1)
+
+
+KILLS = [
+    ("write_record", 1, True),
+    ("create_checkpoint", 1, False),
+    ("create_checkpoint", 1, True),
+    ("open_target", 2, True),
+    ("start_source", 2, True),
+    ("close_transfer", 1, True),
+    ("write_record", 2, False),
+    ("write_record", 2, True),
+    ("remove_checkpoint", 1, False),
+    ("remove_checkpoint", 1, True),
+    ("write_record", 3, True),
+]
+
+
+@pytest.mark.parametrize(("function", "nth", "after"), KILLS)
+def test_killed_verification_leaves_nothing_that_the_next_session_does_not_clean(site, function, nth, after):
+    death = Death(function, nth=nth, after=after)
+    with pytest.raises(Killed):
+        verify(site, ports=death.site(site.site()))
+    assert site.run().outcome is Outcome.DONE
+    assert site.source_leftovers() == []
+    site.prove(points=4)
+
+
+def test_verification_that_was_killed_is_run_again(site):
+    with pytest.raises(Killed):
+        verify(site, ports=Death("start_source", nth=2, after=True).site(site.site()))
+    assert len(site.source_leftovers()) == 1
+    assert checked(verify(site)).verdict is Verdict.GOOD
+    assert site.source_leftovers() == []
+
+
+def test_cycle_of_a_dead_session_is_left_alone_and_goes_on(site):
+    site.guest_writes(9, 0, 2 * MiB)
+    with pytest.raises(Killed):
+        site.run(site=Death("start_source", nth=2, after=True).site(site.site()))
+    before = site.record().pending
+    assert checked(verify(site)).verdict is Verdict.GOOD
+    assert site.record().pending == before
+    assert {disk.reason for disk in site.run().machines[0].disks} == {"resumed"}
+    site.prove(points=4)
+
+
+def test_cycle_that_began_before_a_bad_verification_is_no_repair(site):
+    site.guest_writes(9, 0, 2 * MiB)
+    with pytest.raises(Killed):
+        site.run(site=Death("create_restore_point").site(site.site()))
+    rot(files(site)["base"], PLACES["base"])
+    assert only_error(verify(site))["reason"] == "restore_point_bad"
+    site.run()
+    assert first(site.record().disks).repairs == ()
+    site.prove(points=5, newest=1)
+
+
+class Between:
+    """A clock that lets something happen once, while a verification compares."""
+
+    def __init__(self, site, happens):
+        class Clock(type(site.clock)):
+            def sleep(clock, seconds):
+                told = site.journal
+                if not self.has_happened and told.statuses and told.statuses[-1].phase is Phase.VERIFY:
+                    self.has_happened = True
+                    self.result = happens()
+                    site.journal = told
+                super().sleep(seconds)
+
+        self.has_happened = False
+        self.result = None
+        self.clock = Clock()
+
+
+@pytest.mark.parametrize(("state", "reason"), [("state", "vm_busy"), ("other", "replica_busy")])
+def test_replication_is_refused_while_a_verification_runs(site, state, reason):
+    between = Between(site, lambda: site.run(site=site.site(state=state)))
+    assert checked(verify(site, ports=site.site(clock=between.clock))).verdict is Verdict.GOOD
+    assert only_error(between.result)["reason"] == reason
+    assert site.run().outcome is Outcome.DONE
+    site.prove(points=4)
+
+
+def test_cancelled_verification_leaves_nothing(site):
+    def stop():
+        between.clock.stop()
+
+    between = Between(site, stop)
+    report = verify(site, ports=site.site(clock=between.clock))
+    assert report.outcome is Outcome.CANCELLED
+    assert (site.source_leftovers(), site.record().lease, verdicts(site)) == ([], None, [None] * 3)
+
+
+def remove_by_hand(site, index):
+    point = site.record().restore_points[index]
+    replica = site.machine("web_replica", host=site.target)
+    site.target.call("Remove-VMSnapshot", vm_id=replica["vm_id"], checkpoint_id=str(point.point_id).upper())
+    site.target.settle()
+
+
+def test_files_that_somebody_merges_meanwhile_are_not_called_bad(site):
+    between = Between(site, lambda: remove_by_hand(site, 0))
+    assert only_error(verify(site, ports=site.site(clock=between.clock)))["reason"] == "leaf_touched"
+    assert verdicts(site) == [None] * 3
+
+
+def test_source_that_is_not_frozen_any_more_says_nothing(site):
+    between = Between(site, lambda: let_leases_end(site))
+    assert only_error(verify(site, ports=site.site(clock=between.clock)))["reason"] == "checkpoint_lost"
+    assert verdicts(site) == [None] * 3
+
+
+def test_leaf_that_somebody_wrote_to_does_not_matter(site):
+    replica = site.machine("web_replica", host=site.target)
+    site.target.call("lab.edit_offline", vm_id=replica["vm_id"], slot="SCSI 0:0", offset=9 * MiB, data=b"x" * 4096)
+    assert checked(verify(site)).verdict is Verdict.GOOD
+
+
+def test_replica_of_which_somebody_removed_a_point_is_refused(site):
+    remove_by_hand(site, -1)
+    error = only_error(verify(site))
+    assert (error["code"], error["reason"]) == ("state_conflict", "leaf_touched")
+    assert "run the job" in error["hint"]
+
+
+def test_replica_to_which_somebody_applied_a_point_is_refused(site):
+    replica, oldest = site.machine("web_replica", host=site.target), site.record().restore_points[0]
+    site.target.call("Restore-VMSnapshot", vm_id=replica["vm_id"], checkpoint_id=str(oldest.point_id).upper())
+    assert only_error(verify(site))["reason"] == "leaf_touched"
+
+
+def test_source_of_which_nobody_knows_what_has_changed_is_refused(site):
+    site.source.fault("Get-HvrChangedRange", "fail", error_id="Hvr.TrackingLost")
+    error = only_error(verify(site))
+    assert (error["reason"], "SCSI 0:0: tracking_lost" in str(error["message"])) == ("not_comparable", True)
+    assert site.source_leftovers() == []
+
+
+def test_machine_without_a_restore_point_is_refused(site):
+    site.source.create_machine("new", folder="C:\\VMs\\new", disks=[{"size": 8 * MiB}])
+    job = site.job(vms=["new"])
+    error = only_error(verify(site, job=job))
+    assert (error["code"], error["reason"]) == ("request_invalid", "replica_unknown")
+    with pytest.raises(Killed):
+        site.run(job, site=Death("start_source").site(site.site()))
+    assert only_error(verify(site, job=job))["reason"] == "no_restore_point"
+
+
+def test_disk_that_the_source_has_no_more_is_told(site):
+    site.source.call("Remove-VMHardDiskDrive", vm_id=site.vm_id, controller="SCSI", number=0, location=1)
+    report = verify(site)
+    assert checked(report).verdict is Verdict.GOOD
+    assert "SCSI 0:1 is not on the source any more" in report.machines[0].warnings[0]
+    assert len(report.machines[0].disks) == 1
+
+
+def test_files_that_are_no_sound_chain_are_told(site):
+    with files(site)["base"].open("r+b") as file:
+        file.seek(2 * MiB)
+        file.write(b"\xff" * MiB)
+    error = only_error(verify(site))
+    assert (error["code"], error["reason"]) == ("integrity_failed", "structure_damaged")
+    assert site.source_leftovers() == []
+
+
+def test_missing_file_of_a_restore_point_is_told(site):
+    files(site)["middle"].unlink()
+    error = only_error(verify(site))
+    assert (error["code"], error["reason"]) == ("integrity_failed", "structure_damaged")
