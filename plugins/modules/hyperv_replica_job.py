@@ -145,11 +145,11 @@ options:
   stop:
     description:
       - How O(state=stopped) stops a session. Whoever asks for an earlier end overrules who asked before.
-      - V(now) ends it at once. The checkpoints on the source are removed; restore points are made of nothing.
+      - V(now) ends it at once and removes its checkpoints on the source. Machines under way get no restore point.
       - >-
         V(after_disk) finishes the disks that are under way, and begins nothing new. A machine whose disks are all sent
-        gets its restore point. Another one is cancelled and keeps its checkpoint, so that the next session goes on with
-        the disks that are missing; until then the source stores what changes meanwhile.
+        gets its restore point. Another one is cancelled and keeps its checkpoint, for four hours at most, so that a
+        session until then goes on with the disks that are missing.
       - V(after_machine) finishes the machines that are under way, and begins no other.
     type: str
     choices: [now, after_disk, after_machine]

@@ -72,6 +72,15 @@ def test_after_disk_keeps_the_checkpoint_and_the_next_session_sends_nothing_twic
     site.prove(points=1)
 
 
+def test_checkpoint_that_is_kept_ends_with_its_lease_and_the_next_session_begins_anew(site):
+    assert Asker(site, start_source=Stop.AFTER_DISK).run(disks=1, checkpoint_seconds=1.0).outcome is Outcome.CANCELLED
+    site.source.wait_until(lambda: site.source_leftovers() == [], "the host to remove the checkpoint")
+    report = site.run()
+    assert report.outcome is Outcome.DONE, site.journal.texts
+    assert "resumed" not in {disk.reason for disk in report.machines[0].disks}
+    site.prove(points=1)
+
+
 def test_after_disk_completes_the_restore_point_of_disks_that_are_all_under_way(site):
     site.run(site.job(restore_points=1))
     report = Asker(site, start_source=Stop.AFTER_DISK).run(site.job(restore_points=1))
