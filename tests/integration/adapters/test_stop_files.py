@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import stop_files
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files, stop_files
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.session_files import SessionFiles
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.state_folder import StateFolder, held
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.stop_files import (
@@ -22,6 +22,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.sto
     newest_status,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.system import SystemClock
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import StateError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.stops import Stop, StopRequest
 
 SESSION = UUID(int=7)
@@ -54,6 +55,17 @@ def test_request_counts_whatever_is_in_its_file(folder: StateFolder) -> None:
     Path(folder.session(SESSION, "stop-after_disk.json")).write_text("{")
     found = find_request(folder, SESSION)
     assert found == StopRequest(Stop.AFTER_DISK, "somebody", 0.0)
+
+
+def test_folder_that_fails_asks_for_nothing(folder: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> bool:
+        raise StateError(f"{path}: Input/output error", reason="storage_failed")
+
+    ask_to_stop(folder, str(SESSION), request=StopRequest(Stop.NOW, "caller", 1.0))
+    with monkeypatch.context() as failing:
+        failing.setattr(files, "exists", fail)
+        assert find_request(folder, SESSION) is None
+    assert find_request(folder, SESSION) is not None
 
 
 def test_job_without_a_session_has_no_status(folder: StateFolder) -> None:

@@ -30,11 +30,14 @@ def ask_to_stop(folder: StateFolder, session_id: str, *, request: StopRequest) -
 
 
 def find_request(folder: StateFolder, session_id: UUID | str) -> StopRequest | None:
-    """Return the request that stops soonest; None when there is none."""
+    """Return the request that stops soonest; None when there is none, or when nobody can tell now."""
     for how in reversed(Stop):
         path = _path(folder, session_id, how)
-        if files.exists(path):
-            return _read(path, how)
+        try:
+            if files.exists(path):
+                return _read(path, how)
+        except EngineError:
+            return None  # the folder fails for now: a session does not end of that, and looks again
     return None
 
 
