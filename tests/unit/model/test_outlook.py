@@ -12,7 +12,6 @@ from typing import Final
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.outlook import (
-    ACTIONS,
     Action,
     Activity,
     View,
@@ -106,10 +105,6 @@ def test_restart_follows_from_step_lease_and_content(
         }[what.action]
     )
     assert (str(SESSION) in what.text) is (what.action is not Action.REPLICATE)
-
-
-def test_every_step_that_a_record_may_be_pending_in_has_its_action() -> None:
-    assert set(ACTIONS) == set(STEPS)
 
 
 @pytest.mark.parametrize(("content", "scope"), list(itertools.product(Content, Scope)))

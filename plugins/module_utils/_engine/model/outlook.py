@@ -10,12 +10,11 @@ replica that somebody touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from ..progress import Phase
 from ..transfers import Scope
 from .lease import renewal_seconds
 from .record import Content, Lease, PendingDisk, ReplicaDisk, ReplicaRecord
@@ -66,15 +65,6 @@ class Outlook:
     scopes: tuple[Scope, ...] = ()
 
 
-ACTIONS: Final[Mapping[Phase | None, Action]] = {
-    None: Action.REPLICATE,
-    Phase.CHECKPOINT: Action.REPLICATE,  # with the same checkpoint, should the source have it
-    Phase.TRANSFER: Action.RESUME,
-    Phase.CONVERT: Action.FINISH,
-    Phase.RESTORE_POINT: Action.FINISH,
-}
-
-
 def activity(record: ReplicaRecord, view: View) -> Activity:
     """Tell from the lease whether a session works on a replica."""
     lease = record.lease
@@ -95,15 +85,14 @@ def outlook(record: ReplicaRecord, view: View) -> Outlook:
     if record.lease is not None and activity(record, view) in (Activity.RUNNING, Activity.STALLED):
         return _held(record.lease, view)
     pending = record.pending
-    action = ACTIONS[None if pending is None else pending.step]
-    if pending is None or action is Action.REPLICATE:
-        return Outlook(action, "replicates what the source has then", _scopes(record))
+    if pending is None or not pending.is_begun:
+        return Outlook(Action.REPLICATE, "replicates what the source has then", _scopes(record))
     session = f"session {pending.session_id}"
-    if action is Action.RESUME:
-        text = f"goes on with the cycle of {session} while the source has its checkpoint, else replicates anew"
-        return Outlook(action, text, _scopes(record, pending.disks))
-    text = f"finishes the restore point of {session} without sending anything, then replicates"
-    return Outlook(action, text)
+    if pending.is_sent:
+        text = f"finishes the restore point of {session} without sending anything, then replicates"
+        return Outlook(Action.FINISH, text)
+    text = f"goes on with the cycle of {session} while the source has its checkpoint, else replicates anew"
+    return Outlook(Action.RESUME, text, _scopes(record, pending.disks))
 
 
 def _held(lease: Lease, view: View) -> Outlook:
