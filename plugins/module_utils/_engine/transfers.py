@@ -47,6 +47,7 @@ class LeafState:
     file_write_guid: UUID
     data_write_guid: UUID
     virtual_size: int  # bytes
+    is_empty: bool  # nobody has written to it: it reads as the file below
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,16 @@ def test_retention_merges_the_oldest_points(site):
     site.prove(points=2)
 
 
+def test_session_merges_a_bounded_number_of_points(site):
+    for _number in range(3):
+        site.run()
+    few = replace(site.site(), limits=replace(site.site().limits, merges=1))
+    report = site.run(site.job(restore_points=1), site=few)
+    assert report.outcome is Outcome.DONE
+    assert len(report.machines[0].removed_restore_points) == 1
+    site.prove(points=3)
+
+
 def test_single_restore_point_is_kept_right_below_the_leaf(site):
     job = site.job(restore_points=1)
     for number in range(3):

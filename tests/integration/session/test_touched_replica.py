@@ -153,7 +153,42 @@ def test_replica_that_is_changed_between_transfer_and_restore_point(site, replic
             site.run(site=Death("create_restore_point", after=True).site(ports))
     else:
         assert only_error(site.run(site=ports))["reason"] == "leaf_touched"
+    site.target.settle()
     site.prove(points=1)
     assert site.source_leftovers() == []
     assert site.run().outcome is Outcome.DONE
+    site.prove(points=2)
+
+
+def test_new_leaf_that_is_edited_before_its_fingerprint_is_compared(site, replica):
+    early = Death("create_restore_point", after=True, instead=lambda: edit(site, replica))
+    assert site.run(site=early.site(site.site())).outcome is Outcome.DONE
+    assert reasons(site.run()) == {"SCSI 0:0": "leaf_touched", "SCSI 0:1": "tracked"}
+    site.prove(points=3)
+
+
+def test_leaf_that_is_edited_while_old_points_are_merged_is_compared(site, replica):
+    job = site.job(restore_points=1)
+    early = Death("remove_restore_point", after=True, instead=lambda: edit(site, replica))
+    assert site.run(job, site=early.site(site.site())).outcome is Outcome.DONE
+    assert reasons(site.run(job))["SCSI 0:0"] == "leaf_touched"
+    site.prove(points=1)
+
+
+def test_leaf_that_is_edited_after_a_session_died_is_compared(site, replica):
+    with pytest.raises(Killed):
+        site.run(site=Death("create_restore_point").site(site.site()))
+    edit(site, replica)
+    assert reasons(site.run())["SCSI 0:0"] == "leaf_touched"
+    site.prove(points=2)
+
+
+def test_leaf_in_another_place_is_compared(site, replica):
+    detach(site, replica)
+    old = replica["settings"]["drives"][1]["path"]
+    new = old.replace("web-", "moved-")
+    site.target.local_path(old).rename(site.target.local_path(new))
+    slot = {"controller": "SCSI", "number": 0, "location": 1}
+    site.target.call("Add-VMHardDiskDrive", vm_id=replica["vm_id"], path=new, **slot)
+    assert reasons(site.run()) == {"SCSI 0:0": "tracked", "SCSI 0:1": "leaf_touched"}
     site.prove(points=2)

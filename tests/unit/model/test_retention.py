@@ -59,3 +59,10 @@ def test_files_of_a_retired_disk_stay_while_a_point_needs_them():
     assert unused_files(gone) == ("a.avhdx", "a.avhdx.opendr-journal", "a.vhdx", "a.vhdx.opendr-journal")
     assert forget_unused(gone).retired == ()
     assert forget_unused(after).retired == (needed,)
+
+
+def test_pinned_points_stay_and_do_not_count():
+    first, *others = record(3).restore_points
+    points = (replace(first, pins=("user",)), *others)
+    assert expired_points(points, keep=1) == POINTS[1:2]
+    assert expired_points(points, keep=2) == ()

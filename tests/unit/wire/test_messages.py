@@ -41,7 +41,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.plain i
 PATH = HostPath("hv-b", "D:\\Replicas\\disk.vhdx")
 GEOMETRY = DiskGeometry(uuid.UUID(int=7), 64 * MiB, MiB, 512, 4096, Allocation.DYNAMIC)
 TICKET = Ticket(b"s" * 32, "proxy-a", "proxy-b", uuid.UUID(int=1), uuid.UUID(int=2), "cycle", 3, 1234.5)
-LEAF = LeafState(uuid.UUID(int=3), uuid.UUID(int=4), 64 * MiB)
+LEAF = LeafState(uuid.UUID(int=3), uuid.UUID(int=4), 64 * MiB, True)
 ORDER = SourceOrder(TICKET, (PATH, PATH), Scope.CHANGED, (Extent(0, 512), Extent(4096, 512)), MiB, None, ("b", 1))
 CALLS = [
     control.Describe(),

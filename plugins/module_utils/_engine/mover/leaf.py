@@ -80,7 +80,7 @@ def _open_idle(path: str) -> files.LocalFile:
 def leaf_state(chain: Chain) -> LeafState:
     """Return the identity of a chain's leaf."""
     leaf = chain.leaf
-    return LeafState(leaf.file_write_guid, leaf.data_write_guid, leaf.virtual_size)
+    return LeafState(leaf.file_write_guid, leaf.data_write_guid, leaf.virtual_size, leaf.is_empty)
 
 
 def _raise_problems(problems: list[str], paths: Sequence[str]) -> None:

@@ -143,6 +143,11 @@ class Image:
     def sequence_number(self) -> int:
         return self.header.sequence_number
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the image says nothing: it reads as its parent does, or as zeros without one."""
+        return not any(self.bat.entries)
+
     def used(self) -> list[Span]:
         """Return every place of the file that holds something: first MiB, log, regions, blocks."""
         return structures(self.header, self.regions) + self.bat.used()

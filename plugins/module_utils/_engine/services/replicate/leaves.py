@@ -78,7 +78,7 @@ def _same_content(work: Work, disk: ReplicaDisk) -> bool:
     try:
         found = inspect(work, disk)
     except (FormatError, HypervisorError) as error:
-        if isinstance(error, HypervisorError) and error.error_id != "Hvr.ChainBroken":
+        if isinstance(error, HypervisorError) and error.error_id not in ("Hvr.ChainBroken", "Hvr.FileNotFound"):
             raise
         raise LeafUnclean(error) from error
     return found.data_write_guid == disk.data_write_guid
@@ -98,7 +98,10 @@ def forget_lost_points(work: Work) -> None:
 
 
 def fingerprints(work: Work, *, of: Iterable[UUID]) -> tuple[ReplicaDisk, ...]:
-    """Return all disks of the record; those named get the path and DataWriteGuid that they have now."""
+    """Return all disks of the record; those named get the path and DataWriteGuid that they have now.
+
+    A leaf that somebody wrote to in this moment gets no DataWriteGuid: it is not the restore point below it.
+    """
     wanted = set(of)
     found = {leaf.disk_id: leaf for leaf in work.target.leaves(work.replica_vm_id)}
     return tuple(
@@ -115,7 +118,8 @@ def _fingerprint(work: Work, disk: ReplicaDisk, *, leaf: Leaf | None) -> Replica
             reason="replica_damaged",
         )
     moved = replace(disk, leaf=leaf.path)
-    return replace(moved, data_write_guid=inspect(work, moved).data_write_guid)
+    state = inspect(work, moved)
+    return replace(moved, data_write_guid=state.data_write_guid if state.is_empty else None)
 
 
 def fresh_leaves(work: Work, problem: LeafUnclean) -> None:

@@ -71,7 +71,7 @@ def _finish(work: Work) -> bool:
     if made is None:
         make_restore_point(work)
     else:
-        commit(work, made, vouched=False)
+        commit(work, made)
     return True
 
 

@@ -43,7 +43,7 @@ def _are_as_sent(work: Work, *, below: int) -> bool:
     except FormatError:
         return False
     except HypervisorError as refusal:
-        if refusal.error_id != "Hvr.ChainBroken":
+        if refusal.error_id not in ("Hvr.ChainBroken", "Hvr.FileNotFound"):
             raise
         return False
 

@@ -67,7 +67,7 @@ def make_restore_point(work: Work) -> None:
             hint="run the job again: it finds what was changed; older restore points are untouched",
             reason="leaf_touched",
         )
-    commit(work, made, vouched=True)
+    commit(work, made)
 
 
 def _checkpoint(work: Work, *, name: str) -> RestorePoint:
@@ -81,11 +81,8 @@ def _checkpoint(work: Work, *, name: str) -> RestorePoint:
         raise problem from refusal
 
 
-def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
-    """Write the record: from here on the restore point exists.
-
-    ``vouched`` is False for a restore point that a dead session made: nobody saw what happened to the new leaves since.
-    """
+def commit(work: Work, made: RestorePoint) -> None:
+    """Write the record: from here on the restore point exists."""
     work.enter(Phase.COMMIT)
     forget_lost_points(work)
     record, pending = work.record, work.pending
@@ -113,13 +110,11 @@ def commit(work: Work, made: RestorePoint, *, vouched: bool) -> None:
     )
 
     def settled(disk: ReplicaDisk) -> ReplicaDisk:
-        guid = disk.data_write_guid if vouched else None
         cycle = sent.get(disk.disk_id)
         return replace(
             disk,
             content=Content.RESTORE_POINT,
             source_chain=cycle.source_chain if cycle is not None else disk.source_chain,
-            data_write_guid=guid,
             repairs=repairs_left(disk, cycle),
         )
 

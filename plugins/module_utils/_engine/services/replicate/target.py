@@ -17,7 +17,7 @@ from ...model.configuration import plan_configuration, wanted_hardware
 from ...model.naming import marker, safe_stem, unused
 from ...model.record import Content, ReplicaDisk, ReplicaRecord, RetiredDisk
 from ...model.scopes import Decision, Fate, fate_of, for_new_image
-from .leaves import current_tree
+from .leaves import LeafUnclean, current_tree
 from .rest import settle
 from .work import Work
 
@@ -142,7 +142,10 @@ def _make_images(work: Work) -> None:
 
 
 def _attach(work: Work) -> None:
-    """Let each slot hold the leaf that the record says, and nothing else."""
+    """Let each slot hold the leaf that the record says, and nothing else.
+
+    Raises LeafUnclean: hosts delete the leaf of a disk that is detached while they merge.
+    """
     fence, vm_id = work.record.fence, work.replica_vm_id
     wanted = {disk.slot: disk.leaf for disk in work.record.disks}
     right = set()
@@ -152,8 +155,14 @@ def _attach(work: Work) -> None:
         else:
             work.target.detach_disk(fence, vm_id, slot=leaf.slot)
     for slot, path in wanted.items():
-        if slot not in right:
+        if slot in right:
+            continue
+        try:
             work.target.attach_disk(fence, vm_id, slot=slot, path=path)
+        except HypervisorError as refusal:
+            if refusal.error_id not in ("Hvr.FileNotFound", "Hvr.ChainBroken"):
+                raise
+            raise LeafUnclean(refusal) from refusal
 
 
 def _carry_over(work: Work) -> None:
