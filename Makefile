@@ -51,12 +51,18 @@ test-fast: setup
 lint: setup
 	@tools/lint.sh $(LINTERS)
 
-#: make soak       long loops, and property tests with new and more examples
+#: make soak       long loops, property tests with new and more examples, and make mutants
 .PHONY: soak
 soak: setup
 	@tools/system_packages.sh
 	OPENDR_HYPOTHESIS=soak $(BIN)/python -m pytest -m "soak or hypothesis" -n 2 --dist loadgroup --timeout 0 \
 		$(PYTEST_ARGS) tests/unit tests/contract tests/integration
+	@$(MAKE) --no-print-directory mutants
+
+#: make mutants    remove each rule of a session from a copy of the tree: its test must break
+.PHONY: mutants
+mutants: setup
+	$(BIN)/python -m $(COLLECTION).tests.mutations $(RULES)
 
 #: make bench      full and incremental copy against rsync, as ratios
 .PHONY: bench

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.psrp_values import encode
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import HypervisorError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.contract import FUNCTIONS
 
-from .wsman.contract_server import ContractServer, HostError, Notice
+from .wsman.contract_server import ContractServer, HostError, Notice, Row
 
 
 class DirectHost:
@@ -46,3 +47,14 @@ class DirectHost:
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+
+class CurrentFront:
+    """A ContractServer: the front of a host as it is now, for callers that outlive a restart of the host."""
+
+    def __init__(self, fronts: Mapping[str, ContractServer], name: str) -> None:
+        self._fronts = fronts
+        self._name = name
+
+    def dispatch(self, function: str, parameters: Mapping[str, object], *, user: str) -> Iterator[Row]:
+        return self._fronts[self._name].dispatch(function, parameters, user=user)

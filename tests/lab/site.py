@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -50,13 +50,12 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports impo
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.replicate.session import run_session
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.replicate.site import Limits, Site
 from ansible_collections.opendr.hyperv.tests.lab import oracles
-from ansible_collections.opendr.hyperv.tests.lab.direct_host import DirectHost
+from ansible_collections.opendr.hyperv.tests.lab.direct_host import CurrentFront, DirectHost
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.client import LabControl
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.control import calls
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.front import Front
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.process import LabHostProcess
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.serving import Row
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.wire import decode, encode
 from ansible_collections.opendr.hyperv.tests.lab.mover import Access, LabMover, tls_files
 from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
@@ -252,17 +251,6 @@ class MemoryJournal:
         return [event.text for event in self.events]
 
 
-class CurrentFront:
-    """A ContractServer: the front of a host as it is now, for callers that outlive a restart of the host."""
-
-    def __init__(self, fronts: Mapping[str, Front], name: str) -> None:
-        self._fronts = fronts
-        self._name = name
-
-    def dispatch(self, function: str, parameters: Mapping[str, object], *, user: str) -> Iterator[Row]:
-        return self._fronts[self._name].dispatch(function, parameters, user=user)
-
-
 class SmallSite(LabSite):
     """Everything in this process: model hosts behind their contract fronts, movers in threads over TLS."""
 
@@ -354,6 +342,10 @@ class SmallSite(LabSite):
         else:
             self.target = control
         host.start()
+
+    def still_target(self) -> AbstractContextManager[object]:
+        """Let nothing happen on the target host meanwhile."""
+        return self._hosts[TARGET].lab.lock
 
     def start_mover(self, name: str, *, serves: Sequence[str], port: int = 0) -> None:
         """Start a mover that serves the volumes of these hosts."""

@@ -1,0 +1,444 @@
+# Copyright (c) 2026 OpenDR contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules that make a session safe, each with the change of the code that removes it and the test that breaks then.
+
+``python -m ansible_collections.opendr.hyperv.tests.mutations`` (make mutants) applies one after another to a copy of
+the tree. docs/design/session.md shows rule, file and test.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Mutation(NamedTuple):
+    """``file`` lies in the engine, unless it begins with ``tests/``; ``test`` is a pytest id below ``tests/``."""
+
+    rule: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+REPLICATE: Final = "services/replicate"
+SESSION: Final = "integration/session"
+
+MUTATIONS: Final = (
+    # The record decides.
+    Mutation(
+        "a session takes the replica with the next epoch",
+        "model/lease.py",
+        "epoch=record.epoch + 1",
+        "epoch=record.epoch",
+        "unit/model/test_lease.py::test_free_or_ended_lease_is_taken_with_the_next_epoch",
+    ),
+    Mutation(
+        "two managers exclude each other, whatever their catalogs say",
+        "model/lease.py",
+        "held.manager_id != lease.manager_id",
+        "False",
+        "unit/model/test_lease.py::test_lease_of_another_manager_is_respected_and_named",
+    ),
+    Mutation(
+        "a lease is judged by the age of the record, by the target host's clock",
+        "model/lease.py",
+        "age_seconds < held.seconds",
+        "age_seconds >= 0",
+        "unit/model/test_lease.py::test_free_or_ended_lease_is_taken_with_the_next_epoch",
+    ),
+    Mutation(
+        "this manager takes the lease of its own dead session at once",
+        "model/lease.py",
+        "held.manager_id != lease.manager_id and ",
+        "",
+        "unit/model/test_lease.py::test_own_dead_session_gives_its_lease_up",
+    ),
+    Mutation(
+        "the record is replaced only by who knows its epoch and revision",
+        "tests/lab/hyperv/records.py",
+        "if found != expected:",
+        "if False:",
+        "unit/lab/test_records.py::test_write_that_expects_another_record_than_the_stored_one_is_fenced",
+    ),
+    Mutation(
+        "each write of the record has the next revision",
+        f"{REPLICATE}/records.py",
+        "revision=self.record.revision + 1",
+        "revision=self.record.revision",
+        f"{SESSION}/test_main_line.py::test_first_copy_sends_what_is_allocated_and_makes_a_restore_point",
+    ),
+    Mutation(
+        "a record that cannot be read is never replaced",
+        f"{REPLICATE}/machine.py",
+        "in records.unreadable:",
+        "in ():",
+        f"{SESSION}/test_touched_replica.py::test_record_that_cannot_be_read_is_never_replaced",
+    ),
+    Mutation(
+        "a record of another format is not guessed at",
+        "model/record.py",
+        "if found != FORMAT:",
+        "if False:",
+        "unit/model/test_record.py::test_another_format_is_refused_by_number",
+    ),
+    Mutation(
+        "small files that decide are replaced whole, or not at all",
+        "adapters/files.py",
+        "os.replace(temporary, path)",
+        "open(path, 'wb').write(data)",
+        "integration/adapters/test_files.py::test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else",
+    ),
+    Mutation(
+        "a lost catalog costs history only",
+        f"{REPLICATE}/session.py",
+        "except CatalogError as error:",
+        "except KeyError as error:",
+        f"{SESSION}/test_catalog_follows.py::test_catalog_that_fails_does_not_stop_a_session",
+    ),
+    Mutation(
+        "SQLite on a network file system is refused",
+        "adapters/catalog.py",
+        "    if network:",
+        "    if False:",
+        "integration/catalog/test_refusals.py::test_sqlite_on_a_network_file_system_is_refused",
+    ),
+    # Fencing.
+    Mutation(
+        "the target host refuses an older epoch",
+        "tests/lab/hyperv/front.py",
+        'self._records.check_fence(folder, call.number("Epoch"))',
+        "pass",
+        "unit/lab/test_records.py::test_functions_of_a_replica_are_fenced_by_its_record",
+    ),
+    Mutation(
+        "the source host refuses an older epoch",
+        "tests/lab/hyperv/fences.py",
+        'if epoch < known["epoch"]:',
+        "if False:",
+        "contract/test_hypervisor_port.py::test_older_epoch_changes_nothing_on_the_source",
+    ),
+    Mutation(
+        "movers refuse an older epoch, also after a restart",
+        "mover/epochs.py",
+        "if epoch < seen:",
+        "if False:",
+        "unit/mover/test_parts.py::test_an_epoch_may_repeat_and_rise_but_not_fall",
+    ),
+    Mutation(
+        "the journal beside a leaf refuses an older epoch",
+        "mover/leaf.py",
+        "journal.epoch > order.ticket.epoch",
+        "False",
+        "unit/mover/test_leaf.py::test_a_journal_of_a_newer_epoch_refuses_the_leaf",
+    ),
+    Mutation(
+        "a newer session ends the transfers of an older one",
+        "mover/registry.py",
+        "ticket.epoch < epoch",
+        "False",
+        "integration/mover/test_refusals.py::test_a_newer_epoch_takes_the_leaf_over",
+    ),
+    Mutation(
+        "a data connection without the right ticket from the right peer gets nothing",
+        "mover/registry.py",
+        'peer == Peer("mover", transfer.ticket.source_mover)',
+        "True",
+        "integration/mover/test_refusals.py::test_wrong_tickets_and_peers_all_get_the_same_answer",
+    ),
+    Mutation(
+        "a session that was fenced changes nothing more",
+        f"{REPLICATE}/machine.py",
+        'error.reason == "fenced"',
+        "False",
+        f"{SESSION}/test_bad_input.py::test_session_that_was_fenced_changes_nothing",
+    ),
+    # The leaf, and nothing but the leaf.
+    Mutation(
+        "the replica is written only while it is off",
+        f"{REPLICATE}/target.py",
+        "if found.state is not PowerState.OFF:",
+        "if False:",
+        f"{SESSION}/test_touched_replica.py::test_replica_that_runs_is_refused_and_compared_after_it_was_turned_off",
+    ),
+    Mutation(
+        "a leaf has one writer",
+        "adapters/files.py",
+        "(fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)",
+        "fcntl.LOCK_SH",
+        "integration/mover/test_refusals.py::test_a_leaf_in_use_is_not_opened",
+    ),
+    Mutation(
+        "a restore point is made only of what was sent",
+        f"{REPLICATE}/settle.py",
+        "if not point_is_as_sent(work):",
+        "if False:",
+        f"{SESSION}/test_touched_replica.py::test_replica_that_is_changed_between_transfer_and_restore_point",
+    ),
+    Mutation(
+        "a dead session's restore point is committed only when it is made of what was sent",
+        f"{REPLICATE}/recovery.py",
+        "if made is not None and not point_is_as_sent(work):",
+        "if False:",
+        f"{SESSION}/test_touched_replica.py::test_replica_that_is_changed_between_transfer_and_restore_point",
+    ),
+    Mutation(
+        "a dead session's cycle is finished only when the leaves are as its transfers left them",
+        f"{REPLICATE}/recovery.py",
+        "if made is None and not leaves_are_as_sent(work):",
+        "if False:",
+        f"{SESSION}/test_touched_replica.py::test_leaf_that_is_edited_after_a_session_died_is_compared",
+    ),
+    Mutation(
+        "a leaf that no journal explains is compared",
+        "mover/leaf.py",
+        "if journal is None or not journal.explains(found, recorded=recorded):",
+        "if False:",
+        "integration/mover/test_refusals.py::test_a_leaf_that_somebody_wrote_to_is_not_opened_unless_asked",
+    ),
+    Mutation(
+        "a transfer goes on only in the leaf that its own cycle left",
+        "mover/leaf.py",
+        "journal.cycle_id == cycle_id and ",
+        "",
+        "integration/mover/test_resume.py::test_another_cycle_does_not_resume",
+    ),
+    Mutation(
+        "the journal says only what is durable",
+        "mover/leaf.py",
+        "durable_until:\n            self._chain.flush()\n",
+        "durable_until:\n",
+        "unit/mover/test_leaf.py::test_what_the_journal_calls_durable_was_flushed_before",
+    ),
+    Mutation(
+        "an unclean leaf is replaced by a fresh one on the newest restore point",
+        f"{REPLICATE}/leaves.py",
+        "    if newest is not None:\n        work.target.apply_restore_point",
+        "    if False:\n        work.target.apply_restore_point",
+        f"{SESSION}/test_touched_replica.py::test_damaged_leaf_is_replaced_by_a_fresh_one",
+    ),
+    Mutation(
+        "changes can be sent again only onto something known",
+        "model/scopes.py",
+        "and before is not Content.UNKNOWN",
+        "",
+        "unit/model/test_scopes.py::test_only_changes_onto_something_known_can_be_sent_again",
+    ),
+    # The fingerprint of the leaf.
+    Mutation(
+        "fingerprint: the path of the leaf",
+        f"{REPLICATE}/leaves.py",
+        "if same_place and same_tree and",
+        "if same_tree and",
+        f"{SESSION}/test_touched_replica.py::test_leaf_in_another_place_is_compared",
+    ),
+    Mutation(
+        "fingerprint: the restore points of the host",
+        f"{REPLICATE}/leaves.py",
+        "now <= known and known - now",
+        "known - now",
+        f"{SESSION}/test_touched_replica.py::test_checkpoint_by_hand_on_the_replica_is_compared",
+    ),
+    Mutation(
+        "fingerprint: the DataWriteGuid",
+        f"{REPLICATE}/leaves.py",
+        "return found.data_write_guid == disk.data_write_guid",
+        "return True",
+        f"{SESSION}/test_touched_replica.py::test_leaf_that_somebody_edited_is_compared",
+    ),
+    Mutation(
+        "fingerprint: of empty leaves only",
+        f"{REPLICATE}/leaves.py",
+        "state.data_write_guid if state.is_empty else None",
+        "state.data_write_guid",
+        f"{SESSION}/test_touched_replica.py::test_new_leaf_that_is_edited_before_its_fingerprint_is_compared",
+    ),
+    # "Nothing changed" is never assumed.
+    Mutation(
+        "machines below configuration version 8.0 are compared",
+        "model/scopes.py",
+        "(not evidence.version_tracked, Reason.VERSION_NOT_TRACKED),",
+        "",
+        "unit/model/test_scopes.py::test_any_doubt_leads_to_a_compare_that_names_it",
+    ),
+    Mutation(
+        "machines below configuration version 6.2 are refused",
+        "model/inspection.py",
+        "if machine.version_number < VERSION_OLDEST:",
+        "if False:",
+        "unit/model/test_inspection.py::test_what_cannot_be_replicated_is_refused",
+    ),
+    Mutation(
+        "a reference point that is gone means comparing",
+        "model/scopes.py",
+        "(not evidence.tracking_point_alive, Reason.TRACKING_POINT_GONE),",
+        "",
+        "unit/model/test_scopes.py::test_any_doubt_leads_to_a_compare_that_names_it",
+    ),
+    Mutation(
+        "a disk without a tracking id is compared",
+        "model/scopes.py",
+        "(evidence.rct_id is None, Reason.NO_TRACKING_POINT),",
+        "",
+        "unit/model/test_scopes.py::test_any_doubt_leads_to_a_compare_that_names_it",
+    ),
+    Mutation(
+        "a checkpoint that was applied on the source means comparing",
+        "model/scopes.py",
+        "(not stands_on(frozen.chain, disk.source_chain), Reason.SOURCE_CHAIN_CHANGED),",
+        "",
+        "unit/model/test_scopes.py::test_any_doubt_leads_to_a_compare_that_names_it",
+    ),
+    Mutation(
+        "an unfinished copy is compared",
+        "model/scopes.py",
+        "(disk.content is Content.UNKNOWN, Reason.UNFINISHED_COPY),",
+        "",
+        "unit/model/test_scopes.py::test_any_doubt_leads_to_a_compare_that_names_it",
+    ),
+    Mutation(
+        "a touched leaf is compared",
+        "model/scopes.py",
+        "(not evidence.leaf_untouched, Reason.LEAF_TOUCHED),",
+        "",
+        "unit/model/test_scopes.py::test_any_doubt_leads_to_a_compare_that_names_it",
+    ),
+    Mutation(
+        "any error of change tracking means comparing",
+        f"{REPLICATE}/transfer.py",
+        "except (TrackingLost, KeyError):",
+        "except KeyError:",
+        f"{SESSION}/test_source_changes.py::test_lost_tracking_is_compared_and_tracked_again",
+    ),
+    Mutation(
+        "a disk that a checkpoint lacks is never skipped",
+        "model/inspection.py",
+        "    if missing:",
+        "    if False:",
+        "unit/model/test_inspection.py::test_disk_that_a_checkpoint_lacks_is_never_skipped",
+    ),
+    Mutation(
+        "a disk is known by its id, never by slot or path",
+        "model/scopes.py",
+        "disk.disk_id == frozen.disk_id",
+        "disk.slot == frozen.slot",
+        "unit/model/test_scopes.py::test_disk_that_only_moved_to_another_slot_is_kept",
+    ),
+    # The source is never put at risk.
+    Mutation(
+        "no checkpoint without room for what the guest writes meanwhile",
+        f"{REPLICATE}/machine.py",
+        "            claim_room(work, work.config.disks)\n",
+        "",
+        f"{SESSION}/test_bad_input.py::test_source_volume_without_room_for_a_checkpoint",
+    ),
+    Mutation(
+        "a volume that fills up ends the session",
+        f"{REPLICATE}/watch.py",
+        "            self._look_at_space()\n",
+        "            pass\n",
+        f"{SESSION}/test_bad_input.py::test_volume_that_fills_up_while_the_machine_is_frozen",
+    ),
+    Mutation(
+        "a session that fails removes its checkpoint",
+        f"{REPLICATE}/source.py",
+        "remove_named(work, pending.checkpoint_name)",
+        "return",
+        f"{SESSION}/test_dead_sessions.py::test_cancelled_session_leaves_nothing_on_the_source_and_goes_on_later",
+    ),
+    Mutation(
+        "the host removes the checkpoint of a session that stopped extending its lease",
+        "tests/lab/hyperv/fences.py",
+        "not self.lease_seconds(machine.vm_id, checkpoint, now=now)",
+        "False",
+        "contract/test_hypervisor_port.py::test_checkpoint_has_a_lease_that_its_replica_extends",
+    ),
+    Mutation(
+        "a session that lives extends the lease of its checkpoint",
+        f"{REPLICATE}/watch.py",
+        "            _Lease(hold_source, every=renewal_seconds(limits.checkpoint_seconds), now=now),\n",
+        "",
+        f"{SESSION}/test_main_line.py::test_leases_are_renewed_while_a_session_lives",
+    ),
+    Mutation(
+        "a session into another replica leaves a living checkpoint alone",
+        f"{REPLICATE}/source.py",
+        "elif found.lease_seconds > 0:",
+        "elif False:",
+        f"{SESSION}/test_bad_input.py::test_session_into_another_replica_has_the_machine_frozen",
+    ),
+    # Every step is recorded before it is done, can be repeated, and is found again.
+    Mutation(
+        "a checkpoint is intended before it is made",
+        f"{REPLICATE}/recovery.py",
+        "    if found is None:\n        return None\n",
+        "    if True:\n        return None\n",
+        f"{SESSION}/test_dead_sessions.py::test_resumed_transfer_keeps_its_checkpoint_and_its_cycle",
+    ),
+    Mutation(
+        "what a leaf may hold is recorded before the first byte is written",
+        f"{REPLICATE}/transfer.py",
+        "    _record(work, orders)\n",
+        "",
+        f"{SESSION}/test_dead_sessions.py::test_resumed_transfer_keeps_its_checkpoint_and_its_cycle",
+    ),
+    Mutation(
+        "a restore point that is being merged away is no restore point any more",
+        "model/retention.py",
+        "return replace(_without(record, doomed), removing",
+        "return replace(record, removing",
+        "unit/model/test_retention.py::test_removal_takes_point_and_cycle_from_the_usable_ones",
+    ),
+    Mutation(
+        "a lost answer is asked for again",
+        f"{REPLICATE}/patience.py",
+        "        if not (lost or busy):",
+        "        if True:",
+        "unit/services/test_patience.py::test_lost_calls_are_made_again_and_an_outage_is_told_once",
+    ),
+    Mutation(
+        "a machine is held against other jobs of the same manager",
+        f"{REPLICATE}/machine.py",
+        "        stack.enter_context(self._alone(machine))\n",
+        "",
+        f"{SESSION}/test_bad_input.py::test_two_jobs_on_one_machine_at_once",
+    ),
+    # Retention.
+    Mutation(
+        "the oldest restore points go, and the newest never",
+        "model/retention.py",
+        "max(1, keep)",
+        "keep",
+        "unit/model/test_retention.py::test_newest_point_is_never_expired",
+    ),
+    Mutation(
+        "pinned restore points are never merged",
+        "model/retention.py",
+        " if not point.pins",
+        "",
+        "unit/model/test_retention.py::test_pinned_points_stay_and_do_not_count",
+    ),
+    Mutation(
+        "a session merges a bounded number of restore points",
+        f"{REPLICATE}/settle.py",
+        "in _due(work)[: limits.merges]:",
+        "in _due(work):",
+        f"{SESSION}/test_main_line.py::test_session_merges_a_bounded_number_of_points",
+    ),
+    Mutation(
+        "files stay while a restore point needs them",
+        "model/retention.py",
+        "if not living & set(disk.restore_points) for path",
+        "for path",
+        "unit/model/test_retention.py::test_files_of_a_retired_disk_stay_while_a_point_needs_them",
+    ),
+    # Equality.
+    Mutation(
+        "digests that decide not to send are keyed, another key for each transfer",
+        "mover/transfer.py",
+        "return keyed_blake3(ticket_key(ticket.secret))(DIGEST_CONTEXT)",
+        "return keyed_blake3(bytes(32))(DIGEST_CONTEXT)",
+        "unit/mover/test_parts.py::test_each_ticket_has_its_own_keys",
+    ),
+)
