@@ -207,7 +207,11 @@ records:
       returned: success
       sample: 1
     restore_points:
-      description: The restore points, oldest first.
+      description:
+        - The restore points, oldest first.
+        - >-
+          C(verified) is null, or what module M(opendr.hyperv.hyperv_replica) said last. C(verdict) is V(good), V(bad),
+          or V(suspect) for one that stands on the files of a bad one.
       type: list
       elements: dict
       returned: success
@@ -216,6 +220,11 @@ records:
           name: "OpenDR 2026-11-25 14:00:03Z 4b0f6e0a-6f0e-4d0e-9d5c-2f7a1c9e8b31"
           source_time: 1795615203.0
           consistency: Application
+          pinned: false
+          verified:
+            at: 1795618803.0
+            mode: full
+            verdict: good
     newest_source_time:
       description: The moment that the newest restore point shows, by the source host's clock; null without one.
       type: float

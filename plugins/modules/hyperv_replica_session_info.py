@@ -99,6 +99,11 @@ sessions:
       type: str
       returned: always
       sample: mgr
+    kind:
+      description: What the session does, V(replicate) or V(verify).
+      type: str
+      returned: always
+      sample: replicate
     started_at:
       description: Start, in seconds since 1970.
       type: float

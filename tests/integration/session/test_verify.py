@@ -14,12 +14,13 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents impo
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.verify.task import run_verification
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Side, TransferState, TransferStatus
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.verification import Verdict, VerifyMode, VerifySpec
 from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death, Killed
 from ansible_collections.opendr.hyperv.tests.integration.session.test_leases import let_leases_end
 from ansible_collections.opendr.hyperv.tests.lab.rot import rot
-from ansible_collections.opendr.hyperv.tests.lab.site import MemoryJournal, only_error
+from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, MemoryJournal, only_error
 
 FULL = VerifySpec(VerifyMode.FULL)
 PIECE = 64 * KiB
@@ -255,6 +256,41 @@ def test_cancelled_verification_leaves_nothing(site):
     report = verify(site, ports=site.site(clock=between.clock))
     assert report.outcome is Outcome.CANCELLED
     assert (site.source_leftovers(), site.record().lease, verdicts(site)) == ([], None, [None] * 3)
+
+
+class Restarted:
+    """A source mover that compares 8 MiB of a disk, and then knows nothing of it any more."""
+
+    def __init__(self, mover, disk_id):
+        self._mover, self._disk_id = mover, disk_id
+        self.orders = []
+        found = Extent(PLACES["base"], PIECE)
+        part = {"total": 24 * MiB, "processed": 8 * MiB, "read": 8 * MiB, "durable_until": 8 * MiB}
+        self._told = [TransferStatus(TransferState.RUNNING, **part, bad_bytes=PIECE, bad=(found,))]
+
+    def __getattr__(self, name):
+        return getattr(self._mover, name)
+
+    def start_source(self, order):
+        if order.ticket.disk_id == self._disk_id:
+            self.orders.append(order)
+            if len(self.orders) == 1:
+                return TransferStatus(TransferState.WAITING)
+        return self._mover.start_source(order)
+
+    def status(self, ticket, *, side):
+        is_first = self.orders and ticket == self.orders[0].ticket and side is Side.SOURCE
+        return self._told.pop() if is_first and self._told else self._mover.status(ticket, side=side)
+
+
+def test_source_mover_that_was_restarted_compares_only_the_rest(site):
+    rot(files(site)["newest"], PLACES["newest"])
+    mover = Restarted(site.connect_mover(SOURCE), first(site.record().disks).disk_id)
+    ports = site.site(connect_mover=lambda name: mover if name == SOURCE else site.connect_mover(name))
+    disk = first(verify(site, ports=ports).machines[0].disks)
+    assert [order.extents for order in mover.orders] == [(), (Extent(0, 8 * MiB),)]
+    assert disk.bad == (Extent(PLACES["base"], PIECE), Extent(PLACES["newest"], PIECE))
+    assert (disk.bad_bytes, disk.traffic.read, disk.traffic.total) == (2 * PIECE, 24 * MiB, 24 * MiB)
 
 
 def remove_by_hand(site, index):
