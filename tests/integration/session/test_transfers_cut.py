@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.worker_process import start_worker
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
-from ansible_collections.opendr.hyperv.tests.integration.session.test_worker import COMMAND, Manager
+from ansible_collections.opendr.hyperv.tests.integration.session.manager import COMMAND
+from ansible_collections.opendr.hyperv.tests.integration.session.test_worker import WebManager
 from ansible_collections.opendr.hyperv.tests.lab.relay import SlowRelay
 from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, TARGET, ProcessSite
 
@@ -21,7 +22,7 @@ SIZE = 12 * MiB  # of random bytes: what has to cross the line
 SLOW, FAST = 2 * MiB, 200 * MiB  # bytes per second
 
 
-class SlowManager(Manager):
+class SlowManager(WebManager):
     """A manager whose target mover is at the other end of a slow line."""
 
     relay: SlowRelay

@@ -10,9 +10,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,53 +20,28 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.sta
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.stop_files import ask_to_stop
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.worker_process import (
     latest_session,
-    read_events,
     read_status,
     start_worker,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError, RequestError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.stops import Stop, StopRequest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.tests.integration.session.manager import COMMAND, Manager, in_phase
 from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, PASSWORD, SOURCE, TARGET, ProcessSite, disks
 
-COMMAND = [sys.executable, "-m", "ansible_collections.opendr.hyperv.plugins.module_utils._engine.cli"]
-ENDED = ("done", "failed", "cancelled")
 
-
-class Manager:
-    """Starts sessions on a site and follows them."""
+class WebManager(Manager):
+    """The manager of a site with one machine ``web``."""
 
     def __init__(self, site: ProcessSite) -> None:
-        self.site = site
+        super().__init__(site)
         self.vm_id = site.source.create_machine("web", folder=f"{FOLDER}\\web", disks=disks(24 * MiB, 8 * MiB))
         site.source.call("Start-VM", vm_id=self.vm_id)
         self.write(1, 0)
 
     def write(self, fill: int, offset: int, length: int = 256 * KiB) -> None:
         self.site.source.write(self.vm_id, "SCSI 0:0", offset=offset, data=bytes([fill]) * length)
-
-    def start(self, **changes: object) -> dict[str, Any]:
-        return start_worker(COMMAND, self.site.topology(self.site.job(), **changes))
-
-    def status(self, session_id: str) -> dict[str, Any]:
-        status = read_status(str(self.site.state_dir), session_id)
-        assert status is not None
-        return status
-
-    def events(self, session_id: str, *, after: int = 0) -> list[dict[str, Any]]:
-        return read_events(str(self.site.state_dir), session_id, after=after)
-
-    def wait(self, session_id: str, condition: Callable[[dict[str, Any]], object] = lambda s: s["state"] in ENDED):
-        """Wait until the status of a session fulfils a condition; return it."""
-        deadline = time.monotonic() + 60
-        while not condition(status := self.status(session_id)):
-            assert time.monotonic() < deadline, status
-            time.sleep(0.05)
-        return status
-
-    def run(self, **changes: object) -> dict[str, Any]:
-        return self.wait(self.start(**changes)["session_id"])
 
     def hold(self, function: str) -> None:
         """Let the source host hang in a function until its faults are cleared."""
@@ -78,20 +52,16 @@ class Manager:
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
+def manager(tmp_path: Path) -> Iterator[WebManager]:
     with ProcessSite(tmp_path) as site:
-        yield Manager(site)
+        yield WebManager(site)
 
 
 @pytest.fixture(scope="module")
-def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebManager]:
     """A site for tests that leave nothing behind."""
     with ProcessSite(tmp_path_factory.mktemp("refusing")) as site:
-        yield Manager(site)
-
-
-def in_phase(name: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda status: any(machine["phase"] == name for machine in status["machines"])
+        yield WebManager(site)
 
 
 def test_sessions_run_and_are_told_from_start_to_end(manager):

@@ -179,7 +179,7 @@ class Admin:
         with self._lab.lock:
             for machine in self._lab.state.machines.values():
                 machine.merge_after = 0.0
-            self._host.upkeep.settle(now=self._lab.now())
+            self._host.upkeep.settle(now=self._lab.steady())
             return not any(has_to_merge(machine) for machine in self._lab.state.machines.values())
 
     def shadow_of(self, checkpoint: str) -> dict[str, Path]:

@@ -178,7 +178,7 @@ class Checkpoints:
     def _release(self, machine: Machine, checkpoint: Checkpoint) -> None:
         take_out(machine, checkpoint)
         self._forget_epochs(machine, list(checkpoint.rct_ids))
-        machine.merge_after = self.lab.now() + self.lab.state.switches.merge_delay_ms / 1000
+        machine.merge_after = self.lab.steady() + self.lab.state.switches.merge_delay_ms / 1000
         self.lab.commit()
 
     def _forget_epochs(self, machine: Machine, disk_ids: list[str]) -> None:

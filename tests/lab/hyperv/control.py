@@ -45,6 +45,7 @@ def calls(host: ModelHost, front: Front, *, wsman: WsmanServer | None = None) ->
         "guest.read": host.guest.read,
         "guest.write_image": lambda vm_id, slot, image: host.guest.write_image(vm_id, slot, image=Path(image)),
         "faults.plan": lambda **given: front.faults.plan(_fault(given)),
+        "faults.planned": front.faults.planned,
         "faults.clear": front.faults.clear,
         "front.dispatch": lambda function, parameters, user="lab": list(
             front.dispatch(function, parameters, user=user)

@@ -66,6 +66,11 @@ class Faults:
             self._cleared.clear()
             self._faults.append(fault)
 
+    def planned(self) -> int:
+        """Return how many failures no call has met yet."""
+        with self._lock:
+            return len(self._faults)
+
     def clear(self) -> None:
         """Forget the plan and let go of calls that hang."""
         with self._lock:

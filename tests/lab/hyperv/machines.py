@@ -91,7 +91,7 @@ class Machines:
         machine.merge_held_back = False
         machine.checkpoints.clear()
         machine.reference_points.clear()
-        machine.merge_after = self.lab.now() + self.lab.state.switches.merge_delay_ms / 1000
+        machine.merge_after = self.lab.steady() + self.lab.state.switches.merge_delay_ms / 1000
         for drive in machine.settings.vhdx_drives():
             self.lab.tracking.lose(machine.vm_id, drive.disk_id, code=0)
             self.lab.state.trackers.pop(f"{machine.vm_id}/{drive.disk_id}", None)

@@ -88,7 +88,7 @@ class Snapshots:
         self.lab.require_no_backup(machine)
         self.lab.require_leaves_free(machine)
         take_out(machine, checkpoint)
-        machine.merge_after = self.lab.now() + self.lab.state.switches.merge_delay_ms / 1000
+        machine.merge_after = self.lab.steady() + self.lab.state.switches.merge_delay_ms / 1000
         self.lab.commit()
         if self.lab.state.switches.removal_returns == "merged":
             self._upkeep.settle(now=machine.merge_after)

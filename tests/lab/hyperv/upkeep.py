@@ -73,7 +73,7 @@ class Upkeep:
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
-            self.settle(now=self.lab.now())
+            self.settle(now=self.lab.steady())
             with self.lab.lock:
                 for task in self.scheduled_tasks:
                     task()
@@ -89,7 +89,7 @@ class Upkeep:
                 self._merge(machine, step)
         except Refusal as refusal:  # a host says so in its event log (19100) and tries again
             machine.merge_problem = f"{refusal.message} (0x{refusal.code:08X})"
-            machine.merge_after = self.lab.now() + RETRY_SECONDS
+            machine.merge_after = self.lab.steady() + RETRY_SECONDS
             return False
         machine.merge_problem = ""
         return True

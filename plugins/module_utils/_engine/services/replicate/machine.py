@@ -28,7 +28,7 @@ from ...stops import Stop
 from ...transfers import MoverInfo
 from .movers import Movers
 from .patience import Patience, patient
-from .records import FolderTaken, FoundRecords, RecordStore, find_records, new_record
+from .records import FoundRecords, RecordChanged, RecordStore, find_records, new_record
 from .recovery import recover
 from .refusals import in_terms_of_the_job
 from .reporting import Reporter, bug
@@ -42,7 +42,7 @@ from .watch import Watch
 from .work import Work
 
 KNOWN_NAMES_MAX = 8
-FOLDERS_TRIED = 8
+TAKE_ATTEMPTS_MAX = 8
 
 
 class MachineTask:
@@ -126,17 +126,13 @@ class MachineTask:
         config = source.configuration(machine.vm_id)
         require_replicable(config, host=job.source_host)
         require_version_at(target.host(), machine, host=job.target_host)
-        record = records.of_machine(machine.vm_id)
-        if record is None:
-            record = self._new_record(machine, records=records)
-        after_move(record.state, Move.REPLICATE, replica=record.target.name)
+        record = self._record_of(machine, records=records)
         source_movers, target_movers = (self._movers(stack, option) for option in ("source_proxies", "target_proxies"))
         source_movers.serving([HostPath(job.source_host, disk.path) for disk in config.disks])
         target_movers.serving([HostPath(job.target_host, record.target.folder).join("disk.vhdx")])
         # Waiting for the target does not renew the lease: it is in the record, which is on that very host.
         patient_target = patient(target, self._patience(self._sleep))
-        age_seconds = records.ages.get(record.target.folder, 0)
-        store = RecordStore(patient_target, record, once=target, age_seconds=age_seconds)
+        store = RecordStore(patient_target, record, once=target, age_seconds=records.age_of(record))
 
         def require_room() -> None:
             space.look(source, target, folder=store.record.target.folder)
@@ -211,19 +207,22 @@ class MachineTask:
         )
 
     def _take(self, work: Work) -> None:
-        """Take the lease. A new replica whose folder another session took in this moment gets the next name."""
+        """Take the lease. Who was not the first looks who was; a new replica gets the next name when its was taken."""
         self._reporter.enter(Phase.LEASE)
-        machine = work.config.machine
-        for _attempt in range(FOLDERS_TRIED):
+        for _attempt in range(TAKE_ATTEMPTS_MAX):
             try:
                 return self._take_record(work)
-            except FolderTaken:
+            except RecordChanged:
                 records = find_records(work.target, self._job.target_path)
-                found = records.of_machine(machine.vm_id)
-                if found is not None:  # it is the same machine that another session began with
-                    raise busy(found.target.name, found.lease) from None
-                work.store.record = self._new_record(machine, records=records)
+                record = self._record_of(work.config.machine, records=records)
+                work.store.look_again(record, age_seconds=records.age_of(record))
         raise busy(work.record.target.name, None)
+
+    def _record_of(self, machine: VirtualMachine, *, records: FoundRecords) -> ReplicaRecord:
+        """Return the machine's record, or a new one. Raises StateError when it cannot be replicated into now."""
+        record = records.of_machine(machine.vm_id) or self._new_record(machine, records=records)
+        after_move(record.state, Move.REPLICATE, replica=record.target.name)
+        return record
 
     def _take_record(self, work: Work) -> None:
         """Let the record follow the machine's name and the job, and write it with the next epoch and the lease."""

@@ -13,7 +13,7 @@ from uuid import UUID
 from ...errors import FormatError, HypervisorError, PeerError, StateError, TransportError
 from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
-from ...model.lease import busy, take_lease
+from ...model.lease import take_lease
 from ...model.naming import safe_stem, unused
 from ...model.record import FORMAT, Lease, ReplicaRecord, Source, Target
 from ...model.replica_state import ReplicaState
@@ -45,6 +45,10 @@ class FoundRecords:
         """Return the record of a machine that was known by a name, if there is exactly one."""
         found = [item for item in self.records if item.source.host == host and name in item.source.known_as]
         return found[0] if len(found) == 1 else None
+
+    def age_of(self, record: ReplicaRecord) -> int:
+        """Return how many seconds ago a record was written; 0 for a new one."""
+        return self.ages.get(record.target.folder, 0)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -105,8 +109,8 @@ def new_record(
     )
 
 
-class FolderTaken(Exception):
-    """A signal between steps: somebody put a record into the folder that was chosen for a new one."""
+class RecordChanged(Exception):
+    """A signal between steps: somebody wrote the record that this session had read, or where it wanted a new one."""
 
 
 class RecordStore:
@@ -128,7 +132,7 @@ class RecordStore:
 
         Raises:
             StateError: reason ``replica_busy``.
-            FolderTaken: the record is new.
+            RecordChanged: ``look_again`` first.
         """
         taken = take_lease(self.record, lease, age_seconds=self._age_seconds)
         try:
@@ -136,10 +140,12 @@ class RecordStore:
         except StateError as error:
             if error.reason != "fenced":
                 raise
-            if self.record.epoch == 0:
-                raise FolderTaken from error
-            raise busy(self.record.target.name, None) from error
+            raise RecordChanged from error
         self.taken = True
+
+    def look_again(self, record: ReplicaRecord, *, age_seconds: float) -> None:
+        """Begin with another record than the one that was found first."""
+        self.record, self._age_seconds = record, age_seconds
 
     def save(self, record: ReplicaRecord) -> None:
         """Write a change. Raises StateError ``fenced`` when a newer session has the replica."""
