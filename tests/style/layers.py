@@ -29,6 +29,7 @@ BASE = frozenset(
         "libraries",
         "ports",
         "verification",
+        "typed",
     }
 )
 _PURE = frozenset({"formats", "guestfs", "wire", "wan", "model"})

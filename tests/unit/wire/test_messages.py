@@ -200,7 +200,7 @@ def test_a_state_error_with_junk_for_its_moves_is_still_one():
 @pytest.mark.parametrize(
     ("plain", "named"),
     [
-        ({"code": 1}, "fields"),
+        ({"code": 1}, "lacks"),
         ([], "want dict"),
         ({**plain_of(TICKET), "epoch": True}, "epoch is bool"),
         ({**plain_of(TICKET), "replica_id": b"short"}, "replica_id"),
