@@ -162,6 +162,7 @@ class RecordStore:
             self._send(self._unsure, host=self._host)
 
     def _write(self, record: ReplicaRecord) -> None:
+        self.make_sure()
         self._send(replace(record, revision=self.record.revision + 1), host=self._host)
 
     def _send(self, record: ReplicaRecord, *, host: Hypervisor) -> None:
