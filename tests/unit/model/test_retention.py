@@ -16,6 +16,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.retent
     forget_points,
     forget_unused,
     lost_points,
+    pin,
     unused_files,
 )
 from ansible_collections.opendr.hyperv.tests.unit.model.samples import CYCLES, OTHER_DISK, POINTS, record
@@ -66,3 +67,13 @@ def test_pinned_points_stay_and_do_not_count():
     points = (replace(first, pins=("user",)), *others)
     assert expired_points(points, keep=1) == POINTS[1:2]
     assert expired_points(points, keep=2) == ()
+
+
+def test_pin_of_the_user_comes_and_goes_beside_those_of_others():
+    before = record(2)
+    newest = replace(before.restore_points[1], pins=("clone",))
+    before = replace(before, restore_points=(before.restore_points[0], newest))
+    pinned = pin(before, POINTS[1], pinned=True)
+    assert [point.pins for point in pinned.restore_points] == [(), ("clone", "user")]
+    assert pin(pinned, POINTS[1], pinned=True) == pinned
+    assert pin(pinned, POINTS[1], pinned=False) == before

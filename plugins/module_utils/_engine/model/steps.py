@@ -173,7 +173,7 @@ VERIFICATION_STEPS: Final = (
         act="refuse a replica that was touched; the target mover checks the files of every restore point",
         found_by="-",
         restart="again",
-        acts={"remove_checkpoint": _whatever},
+        acts={},
     ),
     Step(
         Phase.CHECKPOINT,
@@ -186,10 +186,11 @@ VERIFICATION_STEPS: Final = (
     Step(
         Phase.VERIFY,
         intent="-",
-        act="movers compare what has not changed since the tracking point; record: `repairs`, `verified`",
+        act="movers compare what has not changed since the tracking point; record: `repairs`, `verified`; the "
+        "checkpoint goes",
         found_by="-",
         restart="again, from the beginning",
-        acts={"open_target": _whatever, "start_source": _whatever},
+        acts={"open_target": _whatever, "start_source": _whatever, "remove_checkpoint": _whatever},
     ),
 )
 

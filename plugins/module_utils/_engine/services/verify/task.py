@@ -69,8 +69,8 @@ class VerifyTask(MachineTask):
         bad = self._compare(work, chains)
         require_unmoved(work, chains, point=point)
         self._conclude(work, bad)
-        work.enter(Phase.RELEASE)
         remove_named(work, checkpoint_name(work))
+        work.enter(Phase.RELEASE)
         work.store.save(replace(work.record, lease=None))
         work.index_replica()
 
