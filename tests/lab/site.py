@@ -34,6 +34,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.sys
     SystemClock,
     ThreadExecutor,
 )
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.tls import TlsFiles
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.check import check_chain
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.jobs import JobSpec
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import ReplicaRecord
@@ -254,6 +255,8 @@ class MemoryJournal:
 class SmallSite(LabSite):
     """Everything in this process: model hosts behind their contract fronts, movers in threads over TLS."""
 
+    timing: Mapping[str, float] = QUICK  # of the movers
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._hosts: dict[str, ModelHost] = {}
@@ -261,10 +264,10 @@ class SmallSite(LabSite):
         for name in (SOURCE, TARGET):
             self._start_host(name)
         self.movers: dict[str, MoverServer] = {}
+        self.files: dict[str, TlsFiles] = {MANAGER: tls_files(self.authority.issue(MANAGER, role="manager"))}
         self._threads: dict[str, threading.Thread] = {}
         for name in (SOURCE, TARGET):
             self.start_mover(name, serves=[name])
-        self._manager = self.authority.issue(MANAGER, role="manager")
         self.catalog: SqlCatalog = self.open_catalog()
         self.journal = MemoryJournal()
         self.clock = StoppableClock()
@@ -274,10 +277,8 @@ class SmallSite(LabSite):
         return open_catalog(sqlite_url(str(self.state_dir / "catalog.sqlite")))
 
     def close(self) -> None:
-        for mover in self.movers.values():
-            mover.stop()
-        for thread in self._threads.values():
-            thread.join()
+        for name in self.movers:
+            self.stop_mover(name)
         for host in self._hosts.values():
             host.stop()
         self.catalog.close()
@@ -326,7 +327,7 @@ class SmallSite(LabSite):
         return PsrpHypervisor(DirectHost(name, CurrentFront(self.fronts, name)))
 
     def connect_mover(self, name: str) -> Mover:
-        return MoverClient(name, ("127.0.0.1", self.movers[name].port), files=tls_files(self._manager))
+        return MoverClient(name, ("127.0.0.1", self.movers[name].port), files=self.files[MANAGER])
 
     def restart_host(self, name: str) -> None:
         """Let a host die and begin again with what is in its folder."""
@@ -347,31 +348,36 @@ class SmallSite(LabSite):
         """Let nothing happen on the target host meanwhile."""
         return self._hosts[TARGET].lab.lock
 
-    def start_mover(self, name: str, *, serves: Sequence[str], port: int = 0) -> None:
-        """Start a mover that serves the volumes of these hosts."""
+    def start_mover(self, name: str, *, serves: Sequence[str]) -> None:
+        """Start a mover that serves the volumes of these hosts; one that is started again keeps its port."""
+        port = self.movers[name].port if name in self.movers else 0
         self.movers[name] = self._mover(name, serves=serves, port=port)
         self._threads[name] = threading.Thread(target=self.movers[name].serve)
         self._threads[name].start()
 
-    def restart_mover(self, name: str) -> None:
-        """Stop a mover in the middle of whatever it does; another one takes its place, at the same port."""
-        port = self.movers[name].port
+    def stop_mover(self, name: str) -> None:
+        """Let a mover end its transfers and go."""
         self.movers[name].stop()
         self._threads[name].join()
-        self.start_mover(name, serves=[name], port=port)
+
+    def restart_mover(self, name: str) -> None:
+        """Stop a mover in the middle of whatever it does; another one takes its place."""
+        self.stop_mover(name)
+        self.start_mover(name, serves=[name])
 
     def _mover(self, name: str, *, serves: Sequence[str], port: int) -> MoverServer:
         controls = {SOURCE: self.source, TARGET: self.target}
         volumes = [(host, f"{letter}:\\") for host in serves for letter in "CD"]
+        self.files[name] = tls_files(self.authority.issue(name, role="mover"))
         config = MoverConfig(
             name=name,
             listen=("127.0.0.1", port),
-            tls=tls_files(self.authority.issue(name, role="mover")),
+            tls=self.files[name],
             access=tuple(
                 AccessEntry(host, root, str(controls[host].local_path(root)), "write") for host, root in volumes
             ),
             state_folder=str(self.folder / f"mover-{name}"),
-            timing=replace(Timing(), **QUICK),
+            timing=replace(Timing(), **self.timing),
         )
         return MoverServer(MoverFunctions(config, version="test", platform="test"))
 

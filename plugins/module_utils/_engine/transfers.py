@@ -96,7 +96,9 @@ class Sample:
 class SourceOrder:
     """Read a frozen chain and send it to the target mover; ``chain`` is leaf first.
 
-    ``extents`` is normal; it is empty for ``Scope.ALLOCATED``, and what is left out for ``Scope.VERIFY``.
+    ``extents`` is normal; it is empty for ``Scope.ALLOCATED``, and what is left out for ``Scope.VERIFY``. ``basis``
+    names what the extents of ``Scope.CHANGED`` cover at least: a host that is asked again may list more, and the
+    transfer of the same cycle and basis goes on all the same.
     """
 
     ticket: Ticket
@@ -107,6 +109,7 @@ class SourceOrder:
     compression: int | None  # zstd level, None: do not compress
     target_address: tuple[str, int]
     sample: Sample | None = None  # of ``Scope.VERIFY``; None: everything
+    basis: str = ""  # empty: the extents themselves
 
 
 @dataclass(frozen=True, slots=True)

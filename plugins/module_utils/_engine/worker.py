@@ -117,15 +117,19 @@ def _answer(message: dict[str, object]) -> None:
     os.close(nowhere)
 
 
-def _require_manager(files: TlsFiles) -> None:
-    """Say now, and not at the first mover, what is wrong with the manager's certificate. Raises RequestError."""
-    own, _expires_at = own_certificate(files)
+def _require_manager(files: TlsFiles) -> float:
+    """Say now, and not at the first mover, what is wrong with the manager's certificate; return when it expires.
+
+    Raises RequestError.
+    """
+    own, expires_at = own_certificate(files)
     if own.role != "manager":
         raise RequestError(
             f"{files.certificate} is the certificate of {own}, movers want one of role manager",
             hint="name the certificate of the manager in opendr_manager_certificate, and its key in opendr_manager_key",
             reason="certificate_role",
         )
+    return expires_at
 
 
 class Worker:
@@ -137,7 +141,7 @@ class Worker:
         self._folder = folder
         self._signal: int | None = None
         self._files = TlsFiles(topology.manager.certificate, topology.manager.key, topology.manager.ca)
-        _require_manager(self._files)
+        expires_at = _require_manager(self._files)
         self._clock = StoppableClock()
         self._hosts = {name: self._host(stack, name) for name in (topology.job.source_host, topology.job.target_host)}
         self._journal = SessionFiles(
@@ -167,6 +171,7 @@ class Worker:
             locks=folder,
             claims=SharedClaims(),
             limits=_limits(topology),
+            certificate_expires_at=expires_at,
             free_space=topology.free_space,
         )
         self._journal.tick()

@@ -55,7 +55,8 @@ def test_an_expired_certificate_is_told(site: Site) -> None:
     assert caught.value.reason == "certificate_expired"
     assert f"mover proxy-b at 127.0.0.1:{site.target.port} refuses our certificate" in caught.value.message
     assert str(expired.certificate) in caught.value.message
-    assert "opendr_manager_certificate" in caught.value.hint
+    assert "of manager manager-old, valid until 20" in caught.value.message
+    assert "issue a new one for the same name" in caught.value.hint
 
 
 def test_a_mover_with_an_expired_certificate_does_not_start(tmp_path: Path) -> None:

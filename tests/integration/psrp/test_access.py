@@ -101,7 +101,7 @@ def test_expired_server_certificate_is_rejected(
     expired = authority.issue("old", role="hyperv", valid=datetime.timedelta(days=-1))
     with WsmanServer(small_host, files=expired, users={"repl": PASSWORD}) as server:
         error = failure_of(connect(port=server.port))
-    assert error.reason == "certificate_rejected"
+    assert error.reason == "certificate_expired"
     assert "expired" in error.message
 
 

@@ -95,6 +95,10 @@ class WsmanServer:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
+    def use_certificate(self, files: Credentials) -> None:
+        """Show another certificate from the next connection on."""
+        self._tls.load_cert_chain(files.certificate, files.key)
+
     def lose_shells(self) -> None:
         """Forget all shells, as a restart of WinRM does."""
         if self._loop is not None and self._service is not None:

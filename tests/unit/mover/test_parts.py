@@ -132,6 +132,12 @@ def test_plans_that_move_something_else_have_other_names():
     assert plan.name == Plan(Scope.CHANGED, (Extent(0, 10),), 100).name
 
 
+def test_plans_of_one_basis_continue_each_other():
+    plan = Plan(Scope.CHANGED, (Extent(0, 10),), 100, "since 1")
+    assert plan.name == Plan(Scope.CHANGED, (Extent(0, 10), Extent(20, 10)), 100, "since 1").name
+    assert plan.name != Plan(Scope.CHANGED, plan.extents, 100, "since 2").name
+
+
 def test_each_ticket_has_its_own_keys():
     first, second = (Ticket(bytes([n]) * 32, "a", "b", REPLICA, REPLICA, "c", 1, 0.0) for n in (1, 2))
     assert len({ticket_key(first.secret), ticket_key(second.secret), digest_key(first), digest_key(second)}) == 4

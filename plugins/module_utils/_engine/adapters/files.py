@@ -213,9 +213,15 @@ def rename(path: str, new_path: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Create a folder and its parents; there already is success."""
+    """Create a folder and its parents, durably; there already is success."""
+    made, folder = [], os.path.abspath(path)
     with translated(path):
+        while not os.path.isdir(folder):
+            made.append(folder)
+            folder = os.path.dirname(folder)
         os.makedirs(path, exist_ok=True)
+    for folder in made:
+        sync_folder(os.path.dirname(folder))
 
 
 def read_small(path: str, *, limit: int) -> bytes:

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import ParseError
 
 from ..errors import EngineError, HypervisorError, PeerError, TransportError
 from ..libraries import missing
+from .certificates import shown_at, validity
 from .psrp_settings import HostConnectionSettings
 
 try:
@@ -172,6 +173,8 @@ def _http(error: Any, settings: HostConnectionSettings) -> TransportError:
 
 def _network(error: OSError, settings: HostConnectionSettings) -> TransportError:
     for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError) and "expired" in cause.verify_message:
+            return _expired(cause, settings)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TransportError(
                 f"{settings.where}: its certificate is not accepted: {cause.verify_message}",
@@ -201,6 +204,18 @@ def _network(error: OSError, settings: HostConnectionSettings) -> TransportError
         )
     return TransportError(
         f"{settings.where}: connection lost: {_last_cause(error)}", hint=hint, reason="connection_lost"
+    )
+
+
+def _expired(error: ssl.SSLCertVerificationError, settings: HostConnectionSettings) -> TransportError:
+    context = ssl.create_default_context(cafile=settings.ca_cert or None)
+    seen = shown_at((settings.address, settings.port), context, timeout=settings.connection_timeout)
+    return TransportError(
+        f"{settings.where}: its certificate is not accepted: {error.verify_message}{validity(seen)}",
+        hint="renew the certificate of the WinRM listener on that host, and bind the new one to it; then run the job "
+        "again. If it is still valid, compare the clocks of the host and the manager",
+        reason="certificate_expired",
+        retryable=False,
     )
 
 

@@ -20,16 +20,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ..errors import PeerError, RequestError, TransportError
 from ..units import KiB
+from .certificates import end_of, regardless_of_time, shown_at, validity
 
 READ_SIZE: Final = 512 * KiB  # bytes asked of the socket at once
 WRITE_SIZE: Final = 256 * KiB  # bytes encrypted before they go to the socket
 WAIT_SECONDS: Final = 0.5
 LAST_WORD_SECONDS: Final = 2.0
 SCHEME: Final = "opendr://"
+RENEWAL_HINT: Final = (
+    "renew it: issue a new one for the same name and replace the files, they are read at each connection; then run the "
+    "job again. If it is still valid, compare the clocks of both sides"
+)
 CERTIFICATE_HINT: Final = (
     "compare the CA file of both sides, and the dates of their certificates; a manager's files are named by "
     "opendr_manager_certificate, opendr_manager_key and opendr_manager_ca, a mover's by its configuration"
@@ -284,14 +289,20 @@ def connect(address: tuple[str, int], files: TlsFiles, *, expected: Peer, patien
         TransportError: nobody answers there.
         RequestError: a certificate is not accepted by one of the sides, or it is that of somebody else.
     """
-    context = client_context(files)
+    context, own = client_context(files), look_at(files)
     where = f"{expected} at {address[0]}:{address[1]}"
     try:
         connected = socket.create_connection(address, timeout=patience.connect)
     except OSError as error:
         raise TransportError(f"{where} cannot be reached: {error}", reason="unreachable") from error
-    names = Names(where, files.certificate)
-    channel = Channel(connected, context, server=False, patience=patience, names=names)
+    names = Names(where, f"{files.certificate} of {_peer_of(own)}{validity(own)}")
+    try:
+        channel = Channel(connected, context, server=False, patience=patience, names=names)
+    except RequestError as error:
+        if error.reason != "certificate_expired":
+            raise
+        seen = validity(shown_at(address, client_context(files), timeout=patience.connect))
+        raise RequestError(f"{error.message}{seen}", hint=error.hint, reason=error.reason) from error
     if channel.peer != expected:
         channel.close()
         raise RequestError(
@@ -305,24 +316,37 @@ def connect(address: tuple[str, int], files: TlsFiles, *, expected: Peer, patien
 def own_certificate(files: TlsFiles) -> tuple[Peer, float]:
     """Return role and name in a party's own certificate, and when it expires, in seconds since 1970.
 
-    The party shakes hands with itself in memory, which also proves that certificate, key and CA belong together.
-    Raises RequestError when they do not, or when the certificate is expired.
+    Raises RequestError when certificate, key and CA do not belong together, or when the certificate is expired.
     """
+    found = look_at(files)
+    try:
+        _shake_own_hands(client_context(files), server_context(files))
+    except ssl.SSLCertVerificationError as error:
+        text = f"certificate {files.certificate} cannot be used with CA {files.ca}{validity(found)}"
+        raise _certificate_error(text, said=error.verify_message) from error
+    return _peer_of(found), end_of(found)
+
+
+def look_at(files: TlsFiles) -> dict[str, Any]:
+    """Return a party's own certificate, expired or not. Raises RequestError when it cannot be used with its CA."""
+    try:
+        return _shake_own_hands(regardless_of_time(client_context(files)), regardless_of_time(server_context(files)))
+    except ssl.SSLCertVerificationError as error:
+        text = f"certificate {files.certificate} cannot be used with CA {files.ca}"
+        raise _certificate_error(text, said=error.verify_message) from error
+
+
+def _shake_own_hands(client_side: ssl.SSLContext, server_side: ssl.SSLContext) -> dict[str, Any]:
+    """Let a party shake hands with itself in memory: the way of the ssl module to read and prove a certificate."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_context(files).wrap_bio(to_client, to_server)
-    server = server_context(files).wrap_bio(to_server, to_client, server_side=True)
-    with _translated(Names(), in_handshake=True):
+    client = client_side.wrap_bio(to_client, to_server)
+    server = server_side.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, server, client, server):
         try:
-            for side in (client, server, client, server):
-                try:
-                    side.do_handshake()
-                except ssl.SSLWantReadError:
-                    pass
-        except ssl.SSLCertVerificationError as error:
-            text = f"certificate {files.certificate} cannot be used with CA {files.ca}"
-            raise _certificate_error(text, said=error.verify_message) from error
-    certificate = client.getpeercert() or {}
-    return _peer_of(certificate), float(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))))
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+    return dict(client.getpeercert() or {})
 
 
 def _peer_of(certificate: object) -> Peer:
@@ -362,5 +386,6 @@ def _closed(names: Names) -> TransportError:
 
 
 def _certificate_error(text: str, *, said: str) -> RequestError:
-    reason = "certificate_expired" if "expired" in said else "certificate_untrusted"
-    return RequestError(f"{text}: {said}", hint=CERTIFICATE_HINT, reason=reason)
+    if "expired" in said:
+        return RequestError(f"{text}: {said}", hint=RENEWAL_HINT, reason="certificate_expired")
+    return RequestError(f"{text}: {said}", hint=CERTIFICATE_HINT, reason="certificate_untrusted")

@@ -22,7 +22,6 @@ from ..machines import (
     PowerState,
     VirtualMachine,
 )
-from ..transfers import MoverInfo
 from .naming import readable_time
 
 CERTIFICATE_SECONDS: Final = 30 * 86400.0  # how long before its end a certificate is told of
@@ -116,9 +115,9 @@ def wanted_consistency(machine: VirtualMachine, policy: ConsistencyPolicy) -> Co
     return Consistency.CRASH
 
 
-def certificate_ends_soon(mover: MoverInfo, *, now: float) -> str | None:
-    """Return a warning when the certificate of a mover has to be renewed."""
-    if mover.certificate_expires_at - now > CERTIFICATE_SECONDS:
+def certificate_ends_soon(who: str, expires_at: float, *, now: float) -> str | None:
+    """Return a warning when the certificate of a mover or a manager (``mover hv-a``) has to be renewed."""
+    if expires_at - now > CERTIFICATE_SECONDS:
         return None
-    end = readable_time(mover.certificate_expires_at)
-    return f"the certificate of mover {mover.name} ends at {end}: renew it, or its transfers fail from then on"
+    end = readable_time(expires_at)
+    return f"the certificate of {who} ends at {end}: renew it, or its connections fail from then on"

@@ -62,7 +62,7 @@ class MoverFunctions:
         self._access = config.access_map()
         self._epochs = EpochGuard(config.state_folder)
         self._changing = threading.Lock()  # one order at a time
-        own, self._expires_at = own_certificate(config.tls)
+        own, _expires_at = own_certificate(config.tls)
         self._version, self._platform = version, platform
         if own != Peer("mover", config.name):
             raise RequestError(
@@ -92,7 +92,8 @@ class MoverFunctions:
                     return self._start_source(call.order)
 
     def _describe(self) -> MoverInfo:
-        return MoverInfo(self.config.name, self._version, self._platform, self._access.roots, self._expires_at)
+        _own, expires_at = own_certificate(self.config.tls)
+        return MoverInfo(self.config.name, self._version, self._platform, self._access.roots, expires_at)
 
     def _resolve(self, chain: tuple[HostPath, ...], *, write_leaf: bool = False) -> list[str]:
         if not chain:
@@ -170,7 +171,8 @@ def _plan(order: SourceOrder, disk: Chain) -> Plan:
         compared = to_compare(disk.allocated(), list(order.extents), size=disk.virtual_size, sample=order.sample)
         return Plan(order.scope, tuple(compared), disk.virtual_size)  # not widened: what was left out differs
     extents = disk.allocated() if order.scope is Scope.ALLOCATED else order.extents
-    return Plan(order.scope, tuple(grow(extents, grain=GRAIN, size=disk.virtual_size)), disk.virtual_size)
+    extents = grow(extents, grain=GRAIN, size=disk.virtual_size)
+    return Plan(order.scope, tuple(extents), disk.virtual_size, order.basis)
 
 
 def _create(path: str, call: CreateDisk) -> None:

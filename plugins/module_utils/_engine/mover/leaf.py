@@ -116,6 +116,8 @@ class OpenLeaf:
             self._found = leaf_state(self._chain)
             self._journal = journals.load(paths[0])
             self._check(order)
+            if self._found.data_write_guid != order.data_write_guid:  # a session wrote to it and did not finish
+                _raise_problems(check_chain(self._chain.files, after_crash=True), paths)
         except BaseException:
             self._chain.close()
             raise
@@ -209,7 +211,7 @@ class OpenLeaf:
             return 0
         if self._reached > self._journal.durable_until:
             self._chain.flush()
-            self._store(dataclasses.replace(self._journal, durable_until=self._reached))
+            self._advance(self._journal, durable_until=self._reached)
         return self._journal.durable_until
 
     def complete(self) -> LeafState:
@@ -217,7 +219,7 @@ class OpenLeaf:
         if self._journal is None:
             raise PeerError("the transfer has not begun", reason="out_of_order")
         self._chain.flush()
-        self._store(dataclasses.replace(self._journal, durable_until=self.virtual_size, complete=True))
+        self._advance(self._journal, durable_until=self.virtual_size, complete=True)
         state = leaf_state(self._chain)
         self._chain.close()
         return state
@@ -231,6 +233,9 @@ class OpenLeaf:
         finally:
             self._chain.close()
 
-    def _store(self, journal: Journal) -> None:
-        journals.store(self._paths[0], journal)
-        self._journal = journal
+    def _advance(self, journal: Journal, *, durable_until: int, complete: bool = False) -> None:
+        """Move the journal on. The leaf was flushed, its new identity too: with an older one it is an older leaf."""
+        self._journal = dataclasses.replace(
+            journal, durable_until=durable_until, complete=complete, previous=journal.written
+        )
+        journals.store(self._paths[0], self._journal)

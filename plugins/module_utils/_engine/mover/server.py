@@ -38,20 +38,17 @@ class MoverServer:
     def __init__(self, functions: MoverFunctions) -> None:
         self._functions = functions
         self._patience = functions.config.timing.patience
-        self._context = server_context(functions.config.tls)
+        server_context(functions.config.tls)  # says now what is wrong with the files
         try:
             self._listener = socket.create_server(functions.config.listen, backlog=BACKLOG)
         except OSError as error:
             raise TransportError(f"cannot listen on {functions.config.listen}: {error}", reason="port_taken") from error
+        self.port = int(self._listener.getsockname()[1])
         self._listener.settimeout(ACCEPT_SECONDS)
         self._stopped = threading.Event()
         self._room = threading.Semaphore(CONNECTIONS_MAX)
         self._connections: set[Connection] = set()
         self._lock = threading.Lock()
-
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
 
     def stop(self) -> None:
         """Ask ``serve`` to return; may be called from a signal handler."""
@@ -89,10 +86,12 @@ class MoverServer:
 
     def _serve_one(self, accepted: socket.socket, address: object) -> None:
         try:
-            channel = Channel(accepted, self._context, server=True, patience=self._patience)
+            context = server_context(self._functions.config.tls)  # each time anew: certificates get renewed
+            channel = Channel(accepted, context, server=True, patience=self._patience)
             self._serve_peer(channel, f"{channel.peer} at {address}")
         except EngineError as error:
             log.warning("%s: no connection: %s", address, error)
+            accepted.close()
         finally:
             self._room.release()
 

@@ -49,11 +49,13 @@ class Plan:
     scope: Scope
     extents: tuple[Extent, ...]  # normal
     size: int  # bytes of the virtual disk
+    basis: str = ""  # see ``SourceOrder``
 
     @property
     def name(self) -> bytes:
-        """Name the plan; equal plans of one cycle move the same bytes."""
-        digest = hashlib.sha256(f"{self.scope.value} {self.size} ".encode() + pack_pairs(self.extents))
+        """Name the plan; what one of equal plans of a cycle has moved, another one need not move again."""
+        moved = self.basis.encode() or pack_pairs(self.extents)
+        digest = hashlib.sha256(f"{self.scope.value} {self.size} ".encode() + moved)
         return digest.digest()[:16]
 
     def remaining(self, durable_until: int) -> list[Extent]:

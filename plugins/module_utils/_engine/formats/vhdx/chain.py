@@ -76,6 +76,10 @@ class Chain:
         return self._images[0]
 
     @property
+    def files(self) -> tuple[ByteFile, ...]:
+        return tuple(image.file for image in self._images)
+
+    @property
     def virtual_size(self) -> int:
         return self.leaf.virtual_size
 

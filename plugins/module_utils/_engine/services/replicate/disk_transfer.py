@@ -48,6 +48,7 @@ class DiskOrder:
     data_write_guid: UUID | None
     cycle_id: str  # names the frozen content
     sample: Sample | None = None
+    basis: str = ""  # see ``SourceOrder``
 
 
 class LeafTouched(Exception):
@@ -141,6 +142,7 @@ class DiskTransfer:
                 compression=self._work.job.compression.level,
                 target_address=self._target.data_address,
                 sample=order.sample,
+                basis=order.basis,
             )
         )
 

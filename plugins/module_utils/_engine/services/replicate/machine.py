@@ -123,6 +123,7 @@ class MachineTask:
         Nothing is tried twice up to here: who cannot be reached is told at once.
         """
         site, job = self._site, self._job
+        self._look_at_certificate(f"manager {site.manager}", site.certificate_expires_at)
         config = source.configuration(machine.vm_id)
         require_replicable(config, host=job.source_host)
         require_version_at(target.host(), machine, host=job.target_host)
@@ -180,7 +181,10 @@ class MachineTask:
         clock.sleep(seconds)
 
     def _meet_mover(self, info: MoverInfo) -> None:
-        warning = certificate_ends_soon(info, now=self._site.clock.now())
+        self._look_at_certificate(f"mover {info.name}", info.certificate_expires_at)
+
+    def _look_at_certificate(self, who: str, expires_at: float) -> None:
+        warning = certificate_ends_soon(who, expires_at, now=self._site.clock.now())
         if warning is not None and warning not in self._reporter.warnings:
             self._reporter.warn(warning)
 

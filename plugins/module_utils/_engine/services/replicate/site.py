@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from uuid import UUID
 
 from ...model.free_space import FreeSpaceLimit
@@ -57,4 +58,5 @@ class Site:
     claims: Claims  # one for each session
     stop: StopSign = field(default_factory=StopSign)
     limits: Limits = field(default_factory=Limits)
+    certificate_expires_at: float = inf  # of the manager, seconds since 1970
     free_space: Mapping[str, Sequence[FreeSpaceLimit]] = field(default_factory=dict)  # by host

@@ -138,10 +138,17 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
                 target_chain=chain_of(work, known.leaf),
                 data_write_guid=known.data_write_guid if decision.scope is Scope.CHANGED else None,
                 cycle_id=str(work.pending.cycle_id),
+                basis=_basis(work, known) if decision.scope is Scope.CHANGED else "",
             )
         )
     _claim_room_for(work, frozen, orders)
     return orders
+
+
+def _basis(work: Work, disk: ReplicaDisk) -> str:
+    """Name what a list of changes covers at least, however often the host is asked for it."""
+    since = work.record.tracking.rct_ids.get(disk.disk_id) if work.record.tracking is not None else None
+    return f"since {since}, {[(extent.offset, extent.length) for extent in disk.repairs]}"
 
 
 def changes(work: Work, disk: FrozenDisk, *, decision: Decision) -> tuple[Decision, Sequence[Extent]]:
