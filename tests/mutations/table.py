@@ -441,4 +441,47 @@ MUTATIONS: Final = (
         "return keyed_blake3(bytes(32))(DIGEST_CONTEXT)",
         "unit/mover/test_parts.py::test_each_ticket_has_its_own_keys",
     ),
+    # Verification.
+    Mutation(
+        "what a verification finds bad is sent by the next cycle",
+        "model/repairs.py",
+        "normalize([*changed, *disk.repairs]",
+        "normalize([*changed]",
+        "unit/model/test_repairs.py::test_a_cycle_sends_changes_and_repairs",
+    ),
+    Mutation(
+        "repairs are forgotten only with a cycle that knew them",
+        "model/repairs.py",
+        "sent.repairs == disk.repairs",
+        "True",
+        "unit/model/test_repairs.py::test_repairs_stay_until_a_cycle_that_knew_them_is_committed",
+    ),
+    Mutation(
+        "what has changed since the restore point is not called bad",
+        "mover/comparing.py",
+        "return subtract([Extent(0, size)] if size else [], left_out)",
+        "return [Extent(0, size)]",
+        "unit/mover/test_comparing.py::test_everything_is_all_but_what_is_left_out",
+    ),
+    Mutation(
+        "a restore point that is compared is not written to",
+        "mover/functions.py",
+        "PointDisk(paths) if read_only else",
+        "",
+        "integration/mover/test_verify.py::test_equal_disks_are_found_equal_and_are_left_as_they_are",
+    ),
+    Mutation(
+        "files that moved while they were compared say nothing",
+        "services/verify/task.py",
+        "        require_unmoved(work, chains, point=point)\n",
+        "",
+        f"{SESSION}/test_verify.py::test_files_that_somebody_merges_meanwhile_are_not_called_bad",
+    ),
+    Mutation(
+        "a source that was not frozen to the end says nothing",
+        "services/verify/task.py",
+        "        require_checkpoint(work, checkpoint.name, checkpoint_id=checkpoint.checkpoint_id)\n",
+        "",
+        f"{SESSION}/test_verify.py::test_source_that_is_not_frozen_any_more_says_nothing",
+    ),
 )

@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import RequestError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.free_space import FreeSpaceLimit
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.topology import SIZE_MAX, Topology
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Kind
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.verification import VerifyMode, VerifySpec
 
 PLAIN = {
     "format": 1,
@@ -37,6 +39,12 @@ def test_topology_is_read():
     assert topology.movers["hv-b"] == ("10.0.0.2", 7310)
     assert (topology.manager.name, topology.hosts["hv-a"]) == ("m", {"address": "10.0.0.1"})
     assert topology.limits == {"machines": 2, "poll_seconds": 0.1}
+
+
+def test_a_session_replicates_unless_it_has_another_task():
+    task = {"kind": "verify", "mode": "sample", "sample_percent": 7, "seed": 9}
+    assert (parse().kind, parse().verify) == (Kind.REPLICATE, None)
+    assert (parse(task=task).kind, parse(task=task).verify) == (Kind.VERIFY, VerifySpec(VerifyMode.SAMPLE, 7, 9))
 
 
 def test_free_space_of_a_host_is_no_setting_of_its_connection():
@@ -70,6 +78,10 @@ BAD = [
     ({"limits": {"disks": 0}}, "topology_invalid"),
     ({"limits": {"disks": "4"}}, "topology_invalid"),
     ({"extra": 1}, "topology_invalid"),
+    ({"task": "verify"}, "topology_invalid"),
+    ({"task": {"kind": "dance"}}, "topology_invalid"),
+    ({"task": {"kind": "verify", "mode": "full", "loud": True}}, "topology_invalid"),
+    ({"task": {"kind": "verify", "mode": "half"}}, "verify_invalid"),
     ({"secrets": {"proxies": []}}, "topology_invalid"),
 ]
 

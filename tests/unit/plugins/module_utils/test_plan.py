@@ -11,7 +11,13 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError, RequestError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.jobs import JobSpec
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.stops import Stop, StopRequest
-from ansible_collections.opendr.hyperv.plugins.module_utils._plan import JobPlan, StopPlan, plan_job, plan_stop
+from ansible_collections.opendr.hyperv.plugins.module_utils._plan import (
+    JobPlan,
+    StopPlan,
+    machines_of,
+    plan_job,
+    plan_stop,
+)
 from ansible_collections.opendr.hyperv.plugins.module_utils._spec import JOB
 
 DEFINITION: dict[str, Any] = {
@@ -168,3 +174,17 @@ def test_who_asks_is_one_short_line() -> None:
     request = stop(RUNNING, by="al\n" * 500).request
     assert request is not None
     assert request.by == ("al" * 500)[:200]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [(None, ("web1", "db")), (["DB"], ("db",)), (["db", "web1", "Db"], ("db", "web1"))]
+)
+def test_machines_of_a_job_are_all_or_those_that_are_named(wanted: list[str] | None, found: tuple[str, ...]) -> None:
+    assert machines_of(replace(WEB, vms=("web1", "db")), wanted) == found
+
+
+@pytest.mark.parametrize("wanted", [[], ["web2"], ["web1", "web2"]])
+def test_machine_that_the_job_does_not_have_is_refused(wanted: list[str]) -> None:
+    with pytest.raises(RequestError, match="option vms") as caught:
+        machines_of(WEB, wanted)
+    assert caught.value.reason == "vms_invalid"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
 from uuid import UUID
 
 from ...errors import EngineError, FormatError, HypervisorError, IntegrityError, StateError
@@ -17,7 +16,7 @@ from ..replicate.leaves import chain_of, is_known_tree
 from ..replicate.target import require_at_rest
 from ..replicate.work import Work
 
-PointChains: TypeAlias = "Mapping[UUID, tuple[HostPath, ...]]"  # files of the newest restore point by disk, leaf first
+PointChains = Mapping[UUID, tuple[HostPath, ...]]  # files of the newest restore point by disk, leaf first
 
 
 def point_chains(work: Work, point: Point) -> PointChains:
