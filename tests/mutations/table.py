@@ -88,7 +88,7 @@ MUTATIONS: Final = (
         "adapters/files.py",
         "os.replace(temporary, path)",
         "open(path, 'wb').write(data)",
-        "integration/adapters/test_files.py::test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else",
+        "integration/adapters/test_files.py::test_what_replaces_a_small_file_is_durable_before_it_does",
     ),
     Mutation(
         "a lost catalog costs history only",

@@ -172,6 +172,22 @@ def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(tmp_path:
     assert [entry.name for entry in tmp_path.iterdir()] == ["record.json"]
 
 
+def test_what_replaces_a_small_file_is_durable_before_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def noted(name: str, real: Callable[..., None]) -> Callable[..., None]:
+        def call(*given: object) -> None:
+            done.append(name)
+            real(*given)
+
+        return call
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, noted(name, getattr(os, name)))
+    files.write_atomically(str(tmp_path / "record.json"), b"new")
+    assert done[:2] == ["fsync", "replace"]
+
+
 def test_a_small_file_has_a_limit(path: str) -> None:
     files.write_atomically(path, b"12345")
     with pytest.raises(FormatError, match="larger than 4 bytes"):
