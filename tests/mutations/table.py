@@ -25,6 +25,8 @@ class Mutation(NamedTuple):
 REPLICATE: Final = "services/replicate"
 SESSION: Final = "integration/session"
 
+DIFFERENCES: Final = "unit/model/test_foreign.py::test_each_difference"
+
 MUTATIONS: Final = (
     # The record decides.
     Mutation(
@@ -214,8 +216,8 @@ MUTATIONS: Final = (
     Mutation(
         "an unclean leaf is replaced by a fresh one on the newest restore point",
         f"{REPLICATE}/leaves.py",
-        "    if newest is not None:\n        work.target.apply_restore_point",
-        "    if False:\n        work.target.apply_restore_point",
+        "        _apply(work, newest)",
+        "        pass",
         f"{SESSION}/test_touched_replica.py::test_damaged_leaf_is_replaced_by_a_fresh_one",
     ),
     Mutation(
@@ -228,23 +230,23 @@ MUTATIONS: Final = (
     # The fingerprint of the leaf.
     Mutation(
         "fingerprint: the path of the leaf",
-        f"{REPLICATE}/leaves.py",
-        "if same_place and same_tree and",
-        "if same_tree and",
+        "model/foreign.py",
+        "if disk.content is not Content.RESTORE_POINT or is_same_path(disk.leaf, leaf.path):",
+        "if True:",
         f"{SESSION}/test_touched_replica.py::test_leaf_in_another_place_is_compared",
     ),
     Mutation(
         "fingerprint: the restore points of the host",
-        f"{REPLICATE}/leaves.py",
-        "now <= known and known - now",
-        "known - now",
-        f"{SESSION}/test_touched_replica.py::test_checkpoint_by_hand_on_the_replica_is_compared",
+        "model/foreign.py",
+        "if point.restore_point_id not in known:",
+        "if False:",
+        f"{DIFFERENCES}_is_a_sign_and_leads_to_comparing_where_content_is_in_doubt",
     ),
     Mutation(
         "fingerprint: the DataWriteGuid",
-        f"{REPLICATE}/leaves.py",
-        "return found.data_write_guid == disk.data_write_guid",
-        "return True",
+        "model/foreign.py",
+        "if found is not None and disk.data_write_guid != found:",
+        "if False:",
         f"{SESSION}/test_touched_replica.py::test_leaf_that_somebody_edited_is_compared",
     ),
     Mutation(
@@ -253,6 +255,49 @@ MUTATIONS: Final = (
         "state.data_write_guid if state.is_empty else None",
         "state.data_write_guid",
         f"{SESSION}/test_touched_replica.py::test_new_leaf_that_is_edited_before_its_fingerprint_is_compared",
+    ),
+    # Foreign hands.
+    Mutation(
+        "what somebody else did to a replica is never overwritten when the job forbids it",
+        f"{REPLICATE}/foreign.py",
+        "if traces and job.on_touched is OnTouched.FAIL:",
+        "if False:",
+        f"{SESSION}/test_foreign_hands.py::test_foreign_hand_is_named_and_overwritten_only_when_the_job_says_so",
+    ),
+    Mutation(
+        "what was found is compared, also when the session that found it dies",
+        "model/foreign.py",
+        "replace(found, content=Content.UNKNOWN, data_write_guid",
+        "replace(found, data_write_guid",
+        "unit/model/test_foreign.py::test_what_was_found_is_the_fingerprint_from_then_on_and_has_to_be_compared",
+    ),
+    Mutation(
+        "what a dead session may have done is no foreign hand",
+        "model/foreign.py",
+        " and point_id not in record.removing:",
+        ":",
+        "unit/model/test_foreign.py::test_what_a_session_of_ours_may_have_done_is_no_foreign_hand",
+    ),
+    Mutation(
+        "a record that somebody edited is believed in nothing about its leaves",
+        f"{REPLICATE}/foreign.py",
+        "replace(disk, content=Content.UNKNOWN, data_write_guid=None) for disk",
+        "disk for disk",
+        f"{SESSION}/test_foreign_hands.py::test_foreign_hand_is_named_and_overwritten_only_when_the_job_says_so",
+    ),
+    Mutation(
+        "with the newest restore point goes the tracking point",
+        "model/retention.py",
+        "if record.tracking is None or record.newest not in lost:",
+        "if True:",
+        "unit/model/test_retention.py::test_tracking_point_goes_with_the_newest_restore_point",
+    ),
+    Mutation(
+        "a dead session's transfer goes on only into a leaf that its scope explains",
+        "model/scopes.py",
+        "return content is (Content.CHANGES if scope is Scope.CHANGED else Content.UNKNOWN)",
+        "return True",
+        "unit/model/test_scopes.py::test_transfer_goes_on_only_where_its_scope_explains_the_leaf",
     ),
     # "Nothing changed" is never assumed.
     Mutation(
@@ -307,8 +352,8 @@ MUTATIONS: Final = (
     Mutation(
         "any error of change tracking means comparing",
         f"{REPLICATE}/transfer.py",
-        "except (TrackingLost, KeyError):",
-        "except KeyError:",
+        "except (TrackingLost, KeyError) as error:",
+        "except KeyError as error:",
         f"{SESSION}/test_source_changes.py::test_lost_tracking_is_compared_and_tracked_again",
     ),
     Mutation(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ntpath
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -94,6 +95,33 @@ class Admin:
                 chain.close()
             if self._lab.shadows.live(machine.vm_id, drive.disk_id).exists():
                 self._lab.shadows.write(machine.vm_id, drive.disk_id, offset=offset, data=data)
+
+    def reopen(self, vm_id: str, slot: str) -> None:
+        """Let somebody open a leaf for writing and write nothing: another FileWriteGuid, the same DataWriteGuid."""
+        with self._lab.lock:
+            machine = self._lab.machine(vm_id)
+            drive = next(each for each in machine.settings.vhdx_drives() if each.slot == slot)
+            chain = self._lab.images.open(machine.chain(drive.path), writable=True)
+            try:
+                chain.prepare(chain.leaf.data_write_guid)
+            finally:
+                chain.close()
+
+    def move_storage(self, vm_id: str, folder: str) -> None:
+        """Move all disk files of a machine that is off, as Move-VMStorage does."""
+        with self._lab.lock:
+            machine = self._lab.machine(vm_id)
+            self._lab.require_off(machine, "The storage")
+            self._lab.volumes.make_folder(folder)
+            moved = {path: ntpath.join(folder, ntpath.basename(path)) for path in machine.files}
+            for old, new in moved.items():
+                self._lab.volumes.local(old).rename(self._lab.volumes.local(new))
+            machine.files = {moved[path]: moved.get(parent, "") for path, parent in machine.files.items()}
+            for settings in (machine.settings, *(each.settings for each in machine.checkpoints)):
+                for drive in settings.vhdx_drives():
+                    drive.path = moved[drive.path]
+            self._host.disks.note_leaves(machine)
+            self._lab.commit()
 
     def lose_tracking(self, vm_id: str, *, code: int = INVALID_STATE) -> None:
         """Let the host forget what it tracked for all disks of a machine; ``code`` is what queries answer."""

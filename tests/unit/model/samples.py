@@ -26,6 +26,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import (
     FORMAT,
+    Configured,
     Content,
     Cycle,
     ErrorNote,
@@ -130,6 +131,7 @@ def record(points: int = 2) -> ReplicaRecord:
         obsolete_reference_points=("rp-0",),
         retired=(RetiredDisk(OTHER_DISK, ("D:\\R\\web\\gone.vhdx",), (POINTS[0],)),),
         last_error=ErrorNote("transport_failed", "", "connection lost", "try again", 99.0),
+        configured=Configured("web_replica", hardware(nic())),
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import FormatError
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import ReplicaRecord
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import ReplicaRecord, is_edited
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.replica_state import ReplicaState
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
 from ansible_collections.opendr.hyperv.tests.unit.model.samples import (
@@ -41,6 +41,16 @@ def test_optional_parts_may_be_absent():
 def test_epoch_and_revision_stand_at_the_top_for_the_host_to_read():
     written = json.loads(record().as_text())
     assert (written["epoch"], written["revision"]) == (5, 40)
+
+
+def test_edited_record_is_told_by_its_digest():
+    text = record().as_text()
+    assert not is_edited(text)
+    assert is_edited(text.replace('"restore_point"', '"changes"', 1))
+    members = json.loads(text)
+    del members["digest"]
+    assert is_edited(json.dumps(members))
+    assert ReplicaRecord.parse(json.dumps(members)) == record(), "it can be read all the same"
 
 
 def test_record_names_its_files_and_newest_point():

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import RetiredDisk
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.retention import (
     begin_removal,
+    end_removal,
     expired_points,
     forget_points,
     forget_unused,
@@ -77,3 +78,16 @@ def test_pin_of_the_user_comes_and_goes_beside_those_of_others():
     assert [point.pins for point in pinned.restore_points] == [(), ("clone", "user")]
     assert pin(pinned, POINTS[1], pinned=True) == pinned
     assert pin(pinned, POINTS[1], pinned=False) == before
+
+
+def test_tracking_point_goes_with_the_newest_restore_point():
+    before = replace(record(2), obsolete_reference_points=())
+    oldest, newest = before.restore_points
+    assert forget_points(before, [oldest]).tracking == before.tracking
+    after = forget_points(before, [newest])
+    assert (after.tracking, after.obsolete_reference_points) == (None, (before.tracking.reference_point_id,))
+
+
+def test_point_that_is_merged_away_is_not_expected_any_more():
+    after = end_removal(replace(record(2), removing=POINTS[:1]), POINTS[0])
+    assert (after.removing, after.tree) == ((), POINTS[1:2])

@@ -20,6 +20,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.scopes
     decide,
     fate_of,
     for_new_image,
+    goes_on,
     stands_on,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Scope
@@ -93,3 +94,9 @@ def test_disk_that_only_moved_to_another_slot_is_kept():
 )
 def test_chain_may_only_grow_on_top(chain, earlier, stands):
     assert stands_on(chain, earlier) is stands
+
+
+@pytest.mark.parametrize(("content", "scope"), list(itertools.product(Content, Scope)))
+def test_transfer_goes_on_only_where_its_scope_explains_the_leaf(content, scope):
+    explained = {(Content.CHANGES, Scope.CHANGED), *((Content.UNKNOWN, each) for each in Scope)}
+    assert goes_on(content, scope) is ((content, scope) in explained - {(Content.UNKNOWN, Scope.CHANGED)})

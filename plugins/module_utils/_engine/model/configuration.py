@@ -28,6 +28,10 @@ class ConfigurationPlan:
     set_nics: tuple[Nic, ...]
     remove_nics: tuple[str, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.update_machine or self.set_nics or self.remove_nics)
+
 
 def wanted_hardware(
     source: MachineConfig, *, switches: Mapping[str, str], available: Collection[str]

@@ -18,6 +18,7 @@ from ..jobs import RESERVED_FILE_NAME
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _CHECKPOINT: Final = re.compile(rf"OpenDR ({_UUID}) ({_UUID})")
 _UNSAFE: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+MARKER_PREFIX: Final = "OpenDR replica "
 FILE_STEM_MAX: Final = 80  # characters; Windows paths are short
 
 
@@ -53,7 +54,7 @@ def restore_point_name(*, source_time: float, cycle_id: UUID) -> str:
 
 def marker(replica_id: UUID) -> str:
     """Return the line in ``Notes`` by which a replica's machine is found again."""
-    return f"OpenDR replica {replica_id}"
+    return f"{MARKER_PREFIX}{replica_id}"
 
 
 def journal_of(path: str) -> str:

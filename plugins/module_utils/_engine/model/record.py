@@ -10,15 +10,16 @@ with ``dataclasses.replace`` and writes it with compare and set on epoch and rev
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Final
 from uuid import UUID
 
 from ..errors import FormatError
 from ..extents import Extent
-from ..machines import Consistency, DiskGeometry, Fence, Slot, SourceFence
+from ..machines import Consistency, DiskGeometry, Fence, Hardware, Slot, SourceFence
 from ..progress import Phase
 from ..reports import PointReport, Traffic
 from ..transfers import Scope
@@ -28,6 +29,7 @@ from .replica_state import ReplicaState
 
 FORMAT: Final = 1
 PIN_OF_USER: Final = "user"
+DIGEST: Final = "digest"  # SHA-256 of the other members: shows what was edited by hand, keeps nobody from it
 SIZE_MAX: Final = 8 * 1024 * 1024  # characters of the JSON text
 
 
@@ -62,6 +64,14 @@ class Lease:
     manager_id: UUID
     session_id: UUID
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """How the last session left the replica's configuration; ids that its host gives to adapters are left out."""
+
+    name: str
+    hardware: Hardware
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +248,15 @@ class ReplicaRecord:
     obsolete_reference_points: tuple[str, ...]  # to be destroyed on the source
     retired: tuple[RetiredDisk, ...]
     last_error: ErrorNote | None
+    configured: Configured | None  # None while a session is about to change it
 
     @classmethod
     def parse(cls, text: str) -> ReplicaRecord:
-        """Decode a record. Raises FormatError for anything that is not a whole, consistent record of this format."""
-        value = load(text, size_max=SIZE_MAX)
+        """Decode a record. Raises FormatError for anything that is not a whole, consistent record of this format.
+
+        Whether it is as a session wrote it, ``is_edited`` tells.
+        """
+        value = _members(text)
         found = value.get("format") if isinstance(value, dict) else None
         if found != FORMAT:
             raise FormatError(f"replica record has format {str(found)[:64]}, this version reads {FORMAT}")
@@ -252,7 +266,8 @@ class ReplicaRecord:
 
     def as_text(self) -> str:
         """Return the JSON text; equal records give equal texts. Raises FormatError when it would be too large."""
-        text = json.dumps(encode(self), indent=1, sort_keys=True)
+        members = {item.name: encode(getattr(self, item.name)) for item in fields(self)}
+        text = _canonical({**members, DIGEST: _digest(members)})
         if len(text) > SIZE_MAX:
             raise FormatError(f"replica record would be {len(text)} characters, the limit is {SIZE_MAX}")
         return text
@@ -302,6 +317,25 @@ class ReplicaRecord:
         """Return the image files that are known to belong to the replica, besides what checkpoints add between."""
         active = [path for disk in self.disks for path in (disk.base, disk.leaf)]
         return tuple(dict.fromkeys([*active, *(path for disk in self.retired for path in disk.files)]))
+
+
+def is_edited(text: str) -> bool:
+    """Tell whether somebody changed a record by hand: its digest is not that of its members. Raises FormatError."""
+    value = load(text, size_max=SIZE_MAX)
+    return not isinstance(value, dict) or value.get(DIGEST) != _digest(_members(text))
+
+
+def _members(text: str) -> object:
+    value = load(text, size_max=SIZE_MAX)
+    return {name: value[name] for name in value if name != DIGEST} if isinstance(value, dict) else value
+
+
+def _digest(members: object) -> str:
+    return hashlib.sha256(_canonical(members).encode()).hexdigest()
+
+
+def _canonical(members: object) -> str:
+    return json.dumps(members, indent=1, sort_keys=True)
 
 
 def _distinct(values: list[object] | list[UUID] | list[Slot], what: str) -> None:

@@ -51,8 +51,15 @@ def lost_points(record: ReplicaRecord, *, on_host: Collection[UUID]) -> tuple[Po
 
 
 def forget_points(record: ReplicaRecord, lost: Sequence[Point]) -> ReplicaRecord:
-    """Drop restore points that are gone. ``tree`` stays: it is what shows that somebody touched the replica."""
-    return _without(record, [point.point_id for point in lost])
+    """Drop restore points that are gone. ``tree`` stays: it is what shows that somebody touched the replica.
+
+    The tracking point is that of the newest one: what changed since then is not enough for an older one.
+    """
+    left = _without(record, [point.point_id for point in lost])
+    if record.tracking is None or record.newest not in lost:
+        return left
+    obsolete = dict.fromkeys([*record.obsolete_reference_points, record.tracking.reference_point_id])
+    return replace(left, tracking=None, obsolete_reference_points=tuple(obsolete))
 
 
 def _without(record: ReplicaRecord, doomed: Sequence[UUID]) -> ReplicaRecord:

@@ -84,8 +84,8 @@ def for_new_image(fate: Fate) -> Decision:
 def decide(disk: ReplicaDisk, frozen: FrozenDisk, *, evidence: Evidence) -> Decision:
     """Choose for a disk whose image was there before; the first doubt names the reason."""
     doubts = (
-        (disk.content is Content.UNKNOWN, Reason.UNFINISHED_COPY),
         (not evidence.leaf_untouched, Reason.LEAF_TOUCHED),
+        (disk.content is Content.UNKNOWN, Reason.UNFINISHED_COPY),
         (not evidence.version_tracked, Reason.VERSION_NOT_TRACKED),
         (evidence.rct_id is None, Reason.NO_TRACKING_POINT),
         (not evidence.tracking_point_alive, Reason.TRACKING_POINT_GONE),
@@ -98,6 +98,11 @@ def decide(disk: ReplicaDisk, frozen: FrozenDisk, *, evidence: Evidence) -> Deci
 def content_during(before: Content, scope: Scope) -> Content:
     """Return what a leaf may hold from the moment a transfer into it begins."""
     return Content.CHANGES if scope is Scope.CHANGED and before is not Content.UNKNOWN else Content.UNKNOWN
+
+
+def goes_on(content: Content, scope: Scope) -> bool:
+    """Tell whether a dead session's transfer of the same cycle may go on: its scope explains what the leaf holds."""
+    return content is (Content.CHANGES if scope is Scope.CHANGED else Content.UNKNOWN)
 
 
 def stands_on(chain: Sequence[str], earlier: Sequence[str]) -> bool:

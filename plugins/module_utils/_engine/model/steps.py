@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..progress import Phase
-from .record import Pending, ReplicaRecord
+from .record import Content, Pending, ReplicaRecord
 from .retention import unused_files
 
 Intent = Callable[[ReplicaRecord], bool]
@@ -54,6 +54,14 @@ def _has_cycle(record: ReplicaRecord) -> bool:
 
 def _has_disks(record: ReplicaRecord) -> bool:
     return _has_cycle(record) and bool(record.disks)
+
+
+def _knows_disks(record: ReplicaRecord) -> bool:
+    return bool(record.disks)
+
+
+def _doubts_leaf(record: ReplicaRecord) -> bool:
+    return any(disk.content is Content.UNKNOWN for disk in record.disks)
 
 
 _SENDING: Final = _during(Phase.TRANSFER, lambda pending: bool(pending.disks))
@@ -95,12 +103,13 @@ STEPS: Final = (
             "create_machine": _has_cycle,
             "create_disk": _has_disks,
             "attach_disk": _has_disks,
-            "detach_disk": _has_disks,
+            "detach_disk": _knows_disks,
             "set_nic": _has_cycle,
             "remove_nic": _has_cycle,
             "update_machine": _has_cycle,
-            "apply_restore_point": _has_disks,
-            "remove_file": _has_disks,
+            "apply_restore_point": _doubts_leaf,
+            "remove_file": _knows_disks,
+            "open_target": _knows_disks,  # and closed again: does the journal explain what a dead session left
         },
     ),
     Step(

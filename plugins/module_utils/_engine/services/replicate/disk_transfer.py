@@ -54,9 +54,11 @@ class DiskOrder:
 class LeafTouched(Exception):
     """A signal between steps: no journal explains what a leaf holds, so it has to be compared."""
 
-    def __init__(self, disk_id: UUID) -> None:
+    def __init__(self, disk_id: UUID, *, found: str) -> None:
+        """``found`` is the DataWriteGuid that the leaf has."""
         super().__init__(str(disk_id))
         self.disk_id = disk_id
+        self.found = UUID(found)
 
 
 class DiskTransfer:
@@ -156,10 +158,10 @@ class DiskTransfer:
         try:
             self._target.open_target(target_order)
         except FormatError as error:
-            raise LeafUnclean(error) from error
+            raise LeafUnclean(error, self.disk_id) from error
         except StateError as error:
             if error.reason == "leaf_touched":
-                raise LeafTouched(self.disk_id) from error
+                raise LeafTouched(self.disk_id, found=error.current) from error
             raise in_words_of_the_host(error, self._order.target_chain[0]) from error
 
     def poll(self) -> bool:

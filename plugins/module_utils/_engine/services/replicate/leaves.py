@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to the collection: no part of the engine is a public interface.
-"""The leaves of a replica: did anybody touch them, what is their fingerprint, how to get clean ones."""
+"""The leaves of a replica: what is their fingerprint, how to get clean ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
-from ...errors import EngineError, FormatError, HypervisorError, StateError
+from ...errors import EngineError, HypervisorError, StateError
 from ...machines import HostPath, Leaf
 from ...model.naming import journal_of
-from ...model.record import Content, ReplicaDisk
+from ...model.record import Content, Point, ReplicaDisk
 from ...model.retention import forget_points, lost_points
 from ...transfers import LeafState
 from .rest import settle
@@ -23,9 +23,11 @@ from .work import Work
 class LeafUnclean(Exception):
     """A signal between steps: a leaf's structure is damaged, only a fresh one can be written to."""
 
-    def __init__(self, error: EngineError) -> None:
+    def __init__(self, error: EngineError, disk_id: UUID | None = None) -> None:
+        """``disk_id`` is None when it is not known which leaf it is."""
         super().__init__(str(error))
         self.error = error
+        self.disk_id = disk_id
 
 
 def chain_of(work: Work, leaf: str) -> tuple[HostPath, ...]:
@@ -38,50 +40,10 @@ def inspect(work: Work, disk: ReplicaDisk) -> LeafState:
     return work.target_movers.inspect(chain_of(work, disk.leaf))
 
 
-def untouched_disks(work: Work) -> frozenset[UUID]:
-    """Return the disks whose leaf is the one that the record knows, and adopt the path of each that is not.
-
-    A leaf that a dead session wrote to is known by its path only; whether its journal explains it, the mover tells when
-    it opens it. Raises LeafUnclean.
-    """
-    same_tree = is_known_tree(work)
-    found = _current_leaves(work)
-    untouched, disks = set(), []
-    for disk in work.record.disks:
-        leaf = found.get(disk.disk_id)
-        same_place = leaf is None or leaf.path.lower() == disk.leaf.lower()
-        disks.append(disk if leaf is None or same_place else replace(disk, leaf=leaf.path))
-        if same_place and same_tree and _same_content(work, disk):
-            untouched.add(disk.disk_id)
-    work.store.save(replace(work.record, disks=tuple(disks)))
-    return frozenset(untouched)
-
-
-def _current_leaves(work: Work) -> dict[UUID, Leaf]:
-    try:
-        return {leaf.disk_id: leaf for leaf in work.target.leaves(work.replica_vm_id)}
-    except HypervisorError as error:
-        if error.error_id != "Hvr.ChainBroken":
-            raise
-        raise LeafUnclean(error) from error
-
-
 def is_known_tree(work: Work) -> bool:
     """Tell whether the restore points are those of the record, but for some that were being removed."""
     now, known = set(current_tree(work)), set(work.record.tree)
     return now <= known and known - now <= set(work.record.removing)
-
-
-def _same_content(work: Work, disk: ReplicaDisk) -> bool:
-    if disk.content is not Content.RESTORE_POINT:
-        return True
-    try:
-        found = inspect(work, disk)
-    except (FormatError, HypervisorError) as error:
-        if isinstance(error, HypervisorError) and error.error_id not in ("Hvr.ChainBroken", "Hvr.FileNotFound"):
-            raise
-        raise LeafUnclean(error) from error
-    return found.data_write_guid == disk.data_write_guid
 
 
 def current_tree(work: Work) -> tuple[UUID, ...]:
@@ -127,25 +89,44 @@ def fresh_leaves(work: Work, problem: LeafUnclean) -> None:
 
     Nothing is lost: a leaf holds only what no restore point has yet, and the source has it still.
     """
-    newest = work.record.newest
+    there = current_tree(work)
+    newest = next((point for point in reversed(work.record.restore_points) if point.point_id in there), None)
     work.reporter.warn(f"a leaf is damaged and is replaced by a fresh one: {problem.error.message}")
-    if newest is not None:
-        work.target.apply_restore_point(work.record.fence, work.replica_vm_id, restore_point_id=newest.point_id)
-        settle(work)
     kept = set(newest.disk_ids) if newest is not None else set()
+    if newest is not None:
+        doubtful = tuple(replace(disk, content=Content.UNKNOWN) for disk in work.record.disks)
+        work.store.save(replace(work.record, disks=doubtful, configured=None))  # which it brings back as well
+        _apply(work, newest)
     for disk in work.record.disks:
         if disk.disk_id not in kept:
             remake(work, disk)
-    disks = fingerprints(work, of=[disk.disk_id for disk in work.record.disks if disk.disk_id in kept])
+    disks = fingerprints(work, of=kept)
     disks = tuple(replace(disk, content=Content.RESTORE_POINT) if disk.disk_id in kept else disk for disk in disks)
-    work.store.save(replace(work.record, disks=disks, tree=current_tree(work)))
+    work.store.save(replace(work.record, disks=disks))
+
+
+def _apply(work: Work, point: Point) -> None:
+    """Raises StateError ``replica_damaged`` when the files below the restore point are no better."""
+    try:
+        work.target.apply_restore_point(work.record.fence, work.replica_vm_id, restore_point_id=point.point_id)
+    except HypervisorError as refusal:
+        if refusal.error_id != "Hvr.ChainBroken":
+            raise
+        name = work.record.target.name
+        raise StateError(
+            f"replica {name} is damaged, and so is its restore point {point.name}: {refusal.message}",
+            hint=f"bring the missing file back, or remove machine {name} and folder {work.record.target.folder} on "
+            f"{work.job.target_host} to replicate anew",
+            reason="replica_damaged",
+        ) from refusal
+    settle(work)
 
 
 def remake(work: Work, disk: ReplicaDisk) -> None:
     """Let go of an image that no restore point has, so that the next step makes it anew."""
-    work.target.detach_disk(work.record.fence, work.replica_vm_id, slot=disk.slot)
-    for path in (disk.base, journal_of(disk.base)):
-        work.target.remove_file(work.record.fence, path)
     empty = replace(disk, leaf=disk.base, data_write_guid=None, content=Content.EMPTY)
     disks = tuple(empty if item.disk_id == disk.disk_id else item for item in work.record.disks)
     work.store.save(replace(work.record, disks=disks))
+    work.target.detach_disk(work.record.fence, work.replica_vm_id, slot=disk.slot)
+    for path in (disk.base, journal_of(disk.base)):
+        work.target.remove_file(work.record.fence, path)

@@ -26,9 +26,10 @@ from ...progress import Phase
 from ...reports import MachineReport, Outcome
 from ...stops import Stop
 from ...transfers import MoverInfo
+from .foreign import distrusted, examine
 from .movers import Movers
 from .patience import Patience, patient
-from .records import FoundRecords, RecordChanged, RecordStore, find_records, new_record
+from .records import FoundRecords, RecordChanged, RecordStore, find_records, new_record, require_no_orphan
 from .recovery import recover
 from .refusals import in_terms_of_the_job
 from .reporting import Reporter, bug
@@ -127,7 +128,7 @@ class MachineTask:
         config = source.configuration(machine.vm_id)
         require_replicable(config, host=job.source_host)
         require_version_at(target.host(), machine, host=job.target_host)
-        record = self._record_of(machine, records=records)
+        record = self._record_of(machine, records=records, target=target)
         source_movers, target_movers = (self._movers(stack, option) for option in ("source_proxies", "target_proxies"))
         source_movers.serving([HostPath(job.source_host, disk.path) for disk in config.disks])
         target_movers.serving([HostPath(job.target_host, record.target.folder).join("disk.vhdx")])
@@ -163,6 +164,7 @@ class MachineTask:
             store=store,
             watch=watch,
             space=space,
+            touched={disk.disk_id for disk in record.disks if record.target.folder in records.edited},
         )
         return self._work
 
@@ -218,13 +220,18 @@ class MachineTask:
                 return self._take_record(work)
             except RecordChanged:
                 records = find_records(work.target, self._job.target_path)
-                record = self._record_of(work.config.machine, records=records)
+                record = self._record_of(work.config.machine, records=records, target=work.target)
                 work.store.look_again(record, age_seconds=records.age_of(record))
         raise busy(work.record.target.name, None)
 
-    def _record_of(self, machine: VirtualMachine, *, records: FoundRecords) -> ReplicaRecord:
+    def _record_of(self, machine: VirtualMachine, *, records: FoundRecords, target: Hypervisor) -> ReplicaRecord:
         """Return the machine's record, or a new one. Raises StateError when it cannot be replicated into now."""
-        record = records.of_machine(machine.vm_id) or self._new_record(machine, records=records)
+        record = records.of_machine(machine.vm_id)
+        if record is None:
+            record = self._new_record(machine, records=records)
+            require_no_orphan(target, job=self._job, name=record.target.name)
+        elif record.target.folder in records.edited:
+            record = distrusted(record, job=self._job, reporter=self._reporter)
         after_move(record.state, Move.REPLICATE, replica=record.target.name)
         return record
 
@@ -249,6 +256,8 @@ class MachineTask:
 
     def _steps(self, work: Work) -> None:
         leftover = recover(work)
+        if work.record.target.vm_id is not None:
+            examine(work)
         if leftover is None:
             work.enter(Phase.CHECKPOINT)
             claim_room(work, work.config.disks)

@@ -12,7 +12,7 @@ from uuid import UUID
 from ...errors import EngineError, RequestError, StateError, TransportError
 from ...machines import DiskGeometry, HostPath
 from ...ports import Mover
-from ...transfers import LeafState, MoverInfo
+from ...transfers import LeafState, MoverInfo, TargetOrder
 from .patience import Patience
 
 
@@ -58,6 +58,18 @@ class Movers:
             hint=f"add an access rule for it to a mover, or name another one in {self._option}",
             reason="path_not_served",
         )
+
+    def open_and_close(self, order: TargetOrder) -> None:
+        """Open a leaf as a transfer would, with patience, and let go of it; nothing is written."""
+
+        def look() -> None:
+            mover = self.serving(order.chain)
+            try:
+                mover.open_target(order)
+            finally:
+                mover.close_transfer(order.ticket)
+
+        self._patience.call(look)
 
     def inspect(self, chain: Sequence[HostPath]) -> LeafState:
         """Check an idle chain with patience; see ``ports.Mover``."""

@@ -14,19 +14,23 @@ from ...errors import FormatError, HypervisorError, PeerError, StateError, Trans
 from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
 from ...model.lease import take_lease
-from ...model.naming import safe_stem, unused
-from ...model.record import FORMAT, Lease, ReplicaRecord, Source, Target
+from ...model.naming import MARKER_PREFIX, marker, safe_stem, unused
+from ...model.record import FORMAT, Lease, ReplicaRecord, Source, Target, is_edited
 from ...model.replica_state import ReplicaState
 from ...ports import Hypervisor
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRecords:
-    """The records of a target folder; ``unreadable`` has the folder and why, ``ages`` seconds by folder."""
+    """The records of a target folder; ``unreadable`` has the folder and why, ``ages`` seconds by folder.
+
+    ``edited`` has the folders of records that are not as a session wrote them.
+    """
 
     records: tuple[ReplicaRecord, ...]
     unreadable: tuple[tuple[str, FormatError], ...]
     ages: Mapping[str, int]
+    edited: frozenset[str] = frozenset()
 
     def of_machine(self, vm_id: UUID) -> ReplicaRecord | None:
         """Return the record of a machine's replica. Raises StateError when there are several."""
@@ -34,9 +38,12 @@ class FoundRecords:
             item for item in self.records if item.source.vm_id == vm_id and item.state is not ReplicaState.RELEASED
         ]
         if len(found) > 1:
+            copied = len({item.replica_id for item in found}) < len(found)
             raise StateError(
                 f"machine {vm_id} has {len(found)} replicas: {', '.join(item.target.folder for item in found)}",
-                hint="remove all but one, or replicate into another target path",
+                hint="a folder was copied with its record: move the copy away"
+                if copied
+                else "remove all but one, or replicate into another target path",
                 reason="replica_ambiguous",
             )
         return found[0] if found else None
@@ -57,7 +64,7 @@ class FoundRecords:
 
 def find_records(host: Hypervisor, folder: str) -> FoundRecords:
     """Read every record one level below a folder."""
-    records, unreadable = [], []
+    records, unreadable, edited = [], [], set()
     found = host.find_records(folder)
     for stored in found:
         try:
@@ -66,10 +73,31 @@ def find_records(host: Hypervisor, folder: str) -> FoundRecords:
                 raise FormatError(
                     f"the host read epoch {stored.epoch}, revision {stored.revision}, the text says others"
                 )
+            if is_edited(stored.text):
+                edited.add(stored.folder)
             records.append(replace(record, target=replace(record.target, folder=stored.folder)))
         except FormatError as error:
             unreadable.append((stored.folder, error))
-    return FoundRecords(tuple(records), tuple(unreadable), {stored.folder: stored.age_seconds for stored in found})
+    ages = {stored.folder: stored.age_seconds for stored in found}
+    return FoundRecords(tuple(records), tuple(unreadable), ages, frozenset(edited))
+
+
+def require_no_orphan(host: Hypervisor, *, job: JobSpec, name: str) -> None:
+    """Raise StateError ``record_missing`` when there is the machine of a replica, but its record is gone.
+
+    The records are read after the machines: another session may make both just now.
+    """
+    for machine in host.find_machines(name):
+        marks = {line for line in machine.notes.splitlines() if line.startswith(MARKER_PREFIX)}
+        if not marks or not HostPath(host.name, machine.folder).is_under(job.target_path):
+            continue
+        found = find_records(host, job.target_path)
+        if not marks & {marker(record.replica_id) for record in found.records}:
+            raise StateError(
+                f"machine {name} in {machine.folder} on {job.target_host} is a replica whose record is gone",
+                hint="bring replica.json back into that folder; or remove machine and folder to replicate anew",
+                reason="record_missing",
+            )
 
 
 def new_record(
@@ -106,6 +134,7 @@ def new_record(
         obsolete_reference_points=(),
         retired=(),
         last_error=None,
+        configured=None,
     )
 
 

@@ -78,16 +78,16 @@ def look_at_source(work: Work) -> None:
         return
     longest = max(len(work.source.chain(disk.path)) for disk in work.config.disks)
     work.warn_once(sentence(f"{problem.message} ({longest} files, {limits.chain_files} at most)", problem.hint))
-    require_short_chains(work, [longest], what=name, host=work.job.source_host, hint=problem.hint)
+    require_short_chains(work, [longest], what=name, host=work.job.source_host)
 
 
-def require_short_chains(work: Work, lengths: Iterable[int], *, what: str, host: str, hint: str) -> None:
+def require_short_chains(work: Work, lengths: Iterable[int], *, what: str, host: str) -> None:
     """Raise StateError ``chain_too_long`` when one more checkpoint would make a chain longer than allowed."""
     longest = max(lengths, default=0)
     if longest >= work.site.limits.chain_files:
         raise StateError(
             f"a disk of {what} on {host} is a chain of {longest} files already: no more checkpoints are made of it",
-            hint=hint,
+            hint="merges do not get on (the event log of the host has the cause), or somebody keeps many checkpoints",
             reason="chain_too_long",
         )
 

@@ -17,7 +17,7 @@ from ...model.repairs import repairs_left
 from ...model.replica_state import Move, after_move
 from ...model.retention import begin_removal, end_removal, expired_points, forget_unused, unused_files
 from ...progress import Phase
-from .leaves import current_tree, fingerprints, forget_lost_points
+from .leaves import fingerprints, forget_lost_points
 from .rest import is_merged, problem_of, settle
 from .sent import discard, point_is_as_sent
 from .work import Work
@@ -126,7 +126,7 @@ def commit(work: Work, made: RestorePoint) -> None:
             state=after_move(record.state, Move.REPLICATE, replica=record.target.name),
             disks=tuple(settled(disk) for disk in fingerprints(work, of=sent)),
             tracking=new,
-            tree=current_tree(work),
+            tree=tuple(sorted({*record.tree, point.point_id})),
             restore_points=(*record.restore_points, point),
             cycles=(*record.cycles, cycle),
             pending=None,

@@ -14,7 +14,7 @@ from ...errors import EngineError, HypervisorError, RequestError, StateError
 from ...jobs import ConsistencyPolicy, JobSpec
 from ...machines import Checkpoint, Consistency, FrozenDisk, VirtualMachine
 from ...model.inspection import require_all_frozen, wanted_consistency
-from ...model.naming import CheckpointName
+from ...model.naming import CheckpointName, readable_time
 from ...model.record import Pending, ReplicaRecord
 from ...ports import Hypervisor
 from ...progress import Phase
@@ -147,6 +147,24 @@ def create_checkpoint(work: Work, name: str, *, consistency: Consistency) -> Che
         if error.reason != "volume_full":
             raise
         raise StateError(error.message, hint=error.hint, reason=SOURCE_FULL) from error
+    except HypervisorError as refusal:
+        if refusal.error_id != "Hvr.Busy":
+            raise
+        raise _held(work, refusal) from refusal
+
+
+def _held(work: Work, refusal: HypervisorError) -> StateError:
+    """Name who has had the machine for so long: whose recovery checkpoint there is, as far as its name tells."""
+    foreign = [found for found in work.source.checkpoints(work.vm_id) if CheckpointName.parse(found.name) is None]
+    theirs = [f"checkpoint {found.name!r} of {readable_time(found.created_at)}" for found in foreign]
+    minutes = f"{work.site.limits.busy_seconds / 60:g} min"
+    return StateError(
+        f"another program has had {work.config.machine.name} on {work.job.source_host} for {minutes}: "
+        + (", ".join(theirs) or refusal.message),
+        hint="wait for its backup to end; what a dead backup has left goes with Get-VMSnapshot -SnapshotType Recovery "
+        "piped to Remove-VMSnapshot",
+        reason="vm_held",
+    )
 
 
 def find_checkpoint(work: Work, name: str) -> Checkpoint | None:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from uuid import UUID
 
 from ...errors import HypervisorError, StateError
-from ...machines import FrozenDisk, HostPath, PowerState
-from ...model.configuration import plan_configuration, wanted_hardware
+from ...machines import FrozenDisk, Hardware, HostPath, PowerState
+from ...model.configuration import ConfigurationPlan, plan_configuration, wanted_hardware
+from ...model.foreign import configured, is_same_path
 from ...model.naming import marker, safe_stem, unused
 from ...model.record import Content, ReplicaDisk, ReplicaRecord, RetiredDisk
 from ...model.scopes import Decision, Fate, fate_of, for_new_image
@@ -71,6 +72,13 @@ def require_off(work: Work) -> None:
             hint=f"import it again, or remove folder {work.record.target.folder} to replicate anew",
             reason="replica_missing",
         ) from refusal
+    folder = work.record.target.folder
+    if not is_same_path(found.folder, folder):
+        raise StateError(
+            f"replica {name} on {host} lies in {found.folder}, its record in {folder}: somebody moved one of them",
+            hint="move the record replica.json to the machine's folder, which has to lie in the job's target_path",
+            reason="replica_moved",
+        )
     if found.state is not PowerState.OFF:
         raise StateError(
             f"replica {name} on {host} is {found.state.value}, it must be off",
@@ -166,20 +174,29 @@ def _attach(work: Work) -> None:
 
 
 def _carry_over(work: Work) -> None:
-    fence, vm_id, name = work.record.fence, work.replica_vm_id, work.record.target.name
+    vm_id, name = work.replica_vm_id, work.record.target.name
     available = [switch.name for switch in work.target.switches()]
     wanted = wanted_hardware(work.config, switches=work.job.switches, available=available)
     found = work.target.configuration(vm_id)
     plan = plan_configuration(found, name=name, wanted=wanted.hardware)
-    for nic_name in plan.remove_nics:
-        work.target.remove_nic(fence, vm_id, name=nic_name)
-    for nic in plan.set_nics:
-        work.target.set_nic(fence, vm_id, nic=nic)
-    # The boot order names adapters and disks, so it is compared again when those were changed.
-    if plan.update_machine or plan.set_nics or plan.remove_nics:
-        work.target.update_machine(fence, vm_id, name=name, hardware=wanted.hardware)
+    if plan.is_empty:
+        work.store.save(replace(work.record, configured=configured(found)))
+    else:
+        work.store.save(replace(work.record, configured=None))
+        _configure(work, plan, hardware=wanted.hardware)
+        work.store.save(replace(work.record, configured=configured(work.target.configuration(vm_id))))
     if wanted.unmapped:
         work.reporter.warn(
             f"no switch {', '.join(wanted.unmapped)} on {work.job.target_host}: adapters stay unconnected; "
             "map it in option switches"
         )
+
+
+def _configure(work: Work, plan: ConfigurationPlan, *, hardware: Hardware) -> None:
+    fence, vm_id, name = work.record.fence, work.replica_vm_id, work.record.target.name
+    for nic_name in plan.remove_nics:
+        work.target.remove_nic(fence, vm_id, name=nic_name)
+    for nic in plan.set_nics:
+        work.target.set_nic(fence, vm_id, nic=nic)
+    # The boot order names adapters and disks, so it is set again when those were changed.
+    work.target.update_machine(fence, vm_id, name=name, hardware=hardware)

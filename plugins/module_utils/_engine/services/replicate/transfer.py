@@ -17,14 +17,16 @@ from ...model.bottleneck import bottleneck, together
 from ...model.forecast import LEAF_BLOCK, Disk, expected_changes
 from ...model.record import PendingDisk, ReplicaDisk
 from ...model.repairs import with_repairs
-from ...model.scopes import Decision, Evidence, Reason, content_during, decide
+from ...model.scopes import Decision, Evidence, Reason, content_during, decide, goes_on
 from ...progress import Phase, readable
 from ...stops import Stop
 from ...transfers import Scope
 from .disk_transfer import DiskOrder, DiskTransfer, LeafTouched, covers
-from .leaves import LeafUnclean, chain_of, forget_lost_points, fresh_leaves, untouched_disks
+from .foreign import renew, tell_differences, unexplained, untouched_disks
+from .leaves import LeafUnclean, chain_of
+from .rest import require_short_chains
 from .source import require_frozen
-from .target import prepare, require_at_rest
+from .target import prepare
 from .work import Work
 
 ATTEMPTS_MAX = 4  # of the whole step: each turns a doubt about a leaf into something safe
@@ -35,20 +37,18 @@ def replicate_disks(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mappin
 
     ``resumed`` has what a dead session was doing in this very cycle; its transfers go on.
     """
-    touched: set[UUID] = set()
     renewed = False
     for _attempt in range(ATTEMPTS_MAX):
         try:
-            _run(work, frozen, resumed=resumed, touched=touched)
-            return
+            _run(work, frozen, resumed=resumed)
+            return tell_differences(work)
         except LeafTouched as signal:
-            touched.add(signal.disk_id)
+            unexplained(work, signal.disk_id, found=signal.found)
         except LeafUnclean as problem:
             if renewed:  # a fresh leaf is no better: the damage is below it
                 raise problem.error from problem
-            work.enter(Phase.PREPARE)
-            fresh_leaves(work, problem)
-            resumed, renewed = {}, True
+            renew(work, problem)
+            renewed = True
     raise StateError(
         f"the leaves of replica {work.record.target.name} do not come to rest",
         hint="is somebody working on the replica? Its newest restore point is untouched",
@@ -56,13 +56,11 @@ def replicate_disks(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mappin
     )
 
 
-def _run(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, PendingDisk], touched: set[UUID]) -> None:
+def _run(work: Work, frozen: Sequence[FrozenDisk], *, resumed: Mapping[UUID, PendingDisk]) -> None:
     work.enter(Phase.PREPARE)
     untouched: frozenset[UUID] = frozenset()
     if work.record.target.vm_id is not None:
-        require_at_rest(work)
-        forget_lost_points(work)
-        untouched = untouched_disks(work) - touched
+        untouched = untouched_disks(work)
     new = prepare(work, frozen)
     decisions = _decide(work, frozen, untouched=untouched, resumed=resumed) | new
     orders = _orders(work, frozen, decisions=decisions)
@@ -81,6 +79,10 @@ def _decide(
     work: Work, frozen: Sequence[FrozenDisk], *, untouched: frozenset[UUID], resumed: Mapping[UUID, PendingDisk]
 ) -> dict[UUID, Decision]:
     alive = tracking_point_lives(work)
+    if work.record.tracking is not None and not alive:
+        work.warn_once(
+            f"the reference point of the last session is not on {work.job.source_host}: {_who_removed(work)}"
+        )
     decisions = {}
     for disk in frozen:
         known = work.record.disk(disk.disk_id)
@@ -88,7 +90,7 @@ def _decide(
             continue
         is_untouched = disk.disk_id in untouched
         earlier = resumed.get(disk.disk_id)
-        if earlier is not None and is_untouched:
+        if earlier is not None and is_untouched and goes_on(known.content, earlier.scope):
             decisions[disk.disk_id] = Decision(earlier.scope, Reason.RESUMED)
         else:
             known_of = evidence(work, disk.disk_id, tracking_point_alive=alive, leaf_untouched=is_untouched)
@@ -102,6 +104,14 @@ def tracking_point_lives(work: Work) -> bool:
     return tracking is not None and tracking.reference_point_id in {
         point.reference_point_id for point in work.source.reference_points(work.vm_id)
     }
+
+
+def _who_removed(work: Work) -> str:
+    """Guess where our reference point went: some products remove all others after a full backup. Source: Bareos."""
+    ours = set(work.record.obsolete_reference_points)
+    if any(point.reference_point_id not in ours for point in work.source.reference_points(work.vm_id)):
+        return "another backup product has made one since, and likely removed all others, as Bareos does"
+    return "somebody removed it, or the machine was imported anew"
 
 
 def evidence(work: Work, disk_id: UUID, *, tracking_point_alive: bool, leaf_untouched: bool = True) -> Evidence:
@@ -126,7 +136,8 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
             work.reporter.warn(f"disk {disk.slot}: {readable(total(known.repairs))} that are bad are sent again")
         if decision.scope is Scope.COMPARE:
             work.reporter.warn(f"disk {disk.slot} is compared as a whole: {decision.reason.value}")
-        size = disk.geometry.virtual_size
+        chain, size = chain_of(work, known.leaf), disk.geometry.virtual_size
+        require_short_chains(work, [len(chain)], what=f"replica {work.record.target.name}", host=work.job.target_host)
         orders.append(
             DiskOrder(
                 disk_id=disk.disk_id,
@@ -135,8 +146,8 @@ def _orders(work: Work, frozen: Sequence[FrozenDisk], *, decisions: Mapping[UUID
                 decision=decision,
                 extents=covers(decision.scope, with_repairs(changed, known), size=size),
                 source_chain=tuple(work.on_source(path) for path in disk.chain),
-                target_chain=chain_of(work, known.leaf),
-                data_write_guid=known.data_write_guid if decision.scope is Scope.CHANGED else None,
+                target_chain=chain,
+                data_write_guid=known.data_write_guid,
                 cycle_id=str(work.pending.cycle_id),
                 basis=_basis(work, known) if decision.scope is Scope.CHANGED else "",
             )
@@ -159,7 +170,8 @@ def changes(work: Work, disk: FrozenDisk, *, decision: Decision) -> tuple[Decisi
     try:
         rct_id = tracking.rct_ids[disk.disk_id]
         return decision, work.source.changed_extents(disk.chain[0], rct_id=rct_id, size=disk.geometry.virtual_size)
-    except (TrackingLost, KeyError):
+    except (TrackingLost, KeyError) as error:
+        work.reporter.warn(f"changes of disk {disk.slot} are not known: {error}")
         return Decision(Scope.COMPARE, Reason.TRACKING_LOST), ()
 
 

@@ -51,6 +51,7 @@ class Work:
     transfer_seconds: float = 0.0
     bottleneck: str = ""
     new_point: UUID | None = None
+    touched: set[UUID] = field(default_factory=set)  # disks whose leaf somebody else wrote to
     merges_stall: bool = False  # this session has waited for them as long as it may
 
     @property
