@@ -237,12 +237,14 @@ class Between:
     """A clock that lets something happen once, while a verification compares."""
 
     def __init__(self, site, happens):
+        between = self
+
         class Clock(type(site.clock)):
-            def sleep(clock, seconds):
+            def sleep(self, seconds):
                 told = site.journal
-                if not self.has_happened and told.statuses and told.statuses[-1].phase is Phase.VERIFY:
-                    self.has_happened = True
-                    self.result = happens()
+                if not between.has_happened and told.statuses and told.statuses[-1].phase is Phase.VERIFY:
+                    between.has_happened = True
+                    between.result = happens()
                     site.journal = told
                 super().sleep(seconds)
 

@@ -13,16 +13,16 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers im
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import GiB, KiB, MiB
 
 SIZE = 8 * GiB
-STORED = [Extent(10 * MiB + 512, 2 * GiB), Extent(5 * GiB, GiB)]
+STORED = (Extent(10 * MiB + 512, 2 * GiB), Extent(5 * GiB, GiB))
 
 
 def chosen(percent=5, seed=1, *, stored=STORED, left_out=()):
-    return to_compare(stored, list(left_out), size=SIZE, sample=Sample(percent, seed))
+    return to_compare(list(stored), list(left_out), size=SIZE, sample=Sample(percent, seed))
 
 
 def test_everything_is_all_but_what_is_left_out():
     left_out = [Extent(0, 512), Extent(MiB, 4 * KiB)]
-    whole = to_compare(STORED, left_out, size=SIZE, sample=None)
+    whole = to_compare(list(STORED), left_out, size=SIZE, sample=None)
     assert whole == [Extent(512, MiB - 512), Extent(MiB + 4 * KiB, SIZE - MiB - 4 * KiB)]
     assert to_compare([], [], size=0, sample=None) == []
 
