@@ -86,6 +86,21 @@ def test_damaged_leaf_is_replaced_by_a_fresh_one(site, replica):
     site.prove(points=2)
 
 
+def test_record_that_was_restored_from_a_copy_catches_up(site):
+    site.run()
+    record = site.target.local_path(site.record().target.folder) / "replica.json"
+    copy = record.read_bytes()
+    for number in range(3):
+        site.guest_writes(number + 7, 0, number * MiB)
+        site.run()
+    record.write_bytes(copy)
+    report = site.run()
+    assert report.outcome is Outcome.DONE, site.journal.texts
+    assert {disk.scope for disk in report.machines[0].disks} == {"compare"}
+    assert site.record().epoch == 5
+    site.prove(points=2)
+
+
 def test_record_that_cannot_be_read_is_never_replaced(site, replica):
     path = site.target.local_path(site.record().target.folder) / "replica.json"
     path.write_text('{"format": 99, "epoch": 3}')

@@ -43,7 +43,7 @@ from .watch import Watch
 from .work import Work
 
 KNOWN_NAMES_MAX = 8
-TAKE_ATTEMPTS_MAX = 8
+TAKE_ATTEMPTS_MAX = 1000
 
 
 class MachineTask:
@@ -213,11 +213,23 @@ class MachineTask:
         )
 
     def _take(self, work: Work) -> None:
-        """Take the lease. Who was not the first looks who was; a new replica gets the next name when its was taken."""
+        """Take the lease. Who was not the first looks who was; a new replica gets the next name when its was taken.
+
+        A record that was restored from a copy is behind what its source host remembers: it catches up here.
+        """
         self._reporter.enter(Phase.LEASE)
+        is_behind = False
         for _attempt in range(TAKE_ATTEMPTS_MAX):
             try:
-                return self._take_record(work)
+                self._take_record(work)
+                hold(work.source, work.record, limits=self._site.limits)
+                if not is_behind:
+                    return
+                is_behind = False  # the epoch is the newest now, but another session has had it: one more
+            except StateError as error:
+                if not work.store.taken or error.reason != "fenced":
+                    raise
+                is_behind = True
             except RecordChanged:
                 records = find_records(work.target, self._job.target_path)
                 record = self._record_of(work.config.machine, records=records, target=work.target)
@@ -252,7 +264,6 @@ class MachineTask:
             record, job=self._job.name, rpo_seconds=self._job.rpo_seconds, source=source, target=target
         )
         work.store.take(Lease(site.manager, site.manager_id, self._session_id, site.limits.lease_seconds))
-        hold(work.source, work.record, limits=site.limits)
 
     def _steps(self, work: Work) -> None:
         leftover = recover(work)
@@ -278,8 +289,8 @@ class MachineTask:
 
     def _give_up(self, work: Work, error: EngineError) -> None:
         """Leave nothing behind on the source and the replica to whoever comes next."""
-        if not work.store.taken or (isinstance(error, StateError) and error.reason == "fenced"):
-            return  # the replica was not taken, or is somebody else's now
+        if not work.store.taken:
+            return
         self._gives_up = True
         work.watch.end()
         _require_ours(work, error)
