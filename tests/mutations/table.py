@@ -143,6 +143,20 @@ MUTATIONS: Final = (
         "integration/mover/test_refusals.py::test_a_newer_epoch_takes_the_leaf_over",
     ),
     Mutation(
+        "movers refuse an older epoch at the source too",
+        "mover/functions.py",
+        "self._admit(order.ticket.replica_id, order.ticket.epoch)",
+        "pass",
+        "integration/mover/test_refusals.py::test_a_source_refuses_an_older_epoch_also_after_a_restart",
+    ),
+    Mutation(
+        "a write whose answer was lost is made sure of before the next",
+        f"{REPLICATE}/records.py",
+        "        self.make_sure()\n",
+        "",
+        f"{SESSION}/test_lost_answers.py::test_session_gives_back_what_it_has_although_it_was_told_otherwise",
+    ),
+    Mutation(
         "a data connection without the right ticket from the right peer gets nothing",
         "mover/registry.py",
         'peer == Peer("mover", transfer.ticket.source_mover)',
@@ -152,8 +166,8 @@ MUTATIONS: Final = (
     Mutation(
         "a session that was fenced changes nothing more",
         f"{REPLICATE}/machine.py",
-        'error.reason == "fenced"',
-        "False",
+        'if second.reason == "fenced":',
+        "if False:",
         f"{SESSION}/test_bad_input.py::test_session_that_was_fenced_changes_nothing",
     ),
     # The leaf, and nothing but the leaf.
@@ -405,6 +419,20 @@ MUTATIONS: Final = (
         "            _Lease(hold_source, every=renewal_seconds(limits.checkpoint_seconds), now=now),\n",
         "",
         f"{SESSION}/test_main_line.py::test_leases_are_renewed_while_a_session_lives",
+    ),
+    Mutation(
+        "only what was read while the checkpoint was there becomes a restore point",
+        f"{REPLICATE}/transfer.py",
+        "    require_frozen(work)\n    work.intend(",
+        "    work.intend(",
+        f"{SESSION}/test_leases.py::test_checkpoint_that_goes_in_the_middle_ends_the_session",
+    ),
+    Mutation(
+        "the host removes the checkpoint of a silent session, and no other",
+        "tests/lab/hyperv/fences.py",
+        "and not self.lease_seconds(machine.vm_id, checkpoint, now=now)",
+        "",
+        "unit/lab/test_fences.py::test_lease_is_extended_and_ends_by_the_clock_of_the_host",
     ),
     Mutation(
         "a session into another replica leaves a living checkpoint alone",

@@ -287,6 +287,7 @@ def test_session_that_was_fenced_changes_nothing(site):
     report = site.run(site=site.site(clock=Takeover()))
     assert only_error(report)["reason"] == "fenced"
     assert site.record().restore_points == record.restore_points
+    assert len(site.source_leftovers()) == 1, "it is its successor's"
     assert site.run().outcome is Outcome.DONE
     site.prove(points=2)
 
