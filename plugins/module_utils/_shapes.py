@@ -11,6 +11,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from ._engine.errors import FormatError
+from ._engine.extents import total
 from ._engine.machines import StoredRecord
 from ._engine.model.outlook import Lag, Outlook, View, activity, lag, outlook
 from ._engine.model.record import Lease, ReplicaRecord
@@ -109,7 +110,13 @@ def _lease(lease: Lease | None, view: View) -> dict[str, t.Any] | None:
 
 def _restart(found: ReplicaRecord, what: Outlook) -> dict[str, t.Any]:
     disks = [
-        {"slot": str(disk.slot), "disk_id": str(disk.disk_id), "content": disk.content.value, "scope": scope.value}
+        {
+            "slot": str(disk.slot),
+            "disk_id": str(disk.disk_id),
+            "content": disk.content.value,
+            "scope": scope.value,
+            "bytes_to_repair": total(disk.repairs),
+        }
         for disk, scope in zip(found.disks, what.scopes, strict=False)  # there may be none
     ]
     return {"action": what.action.value, "text": what.text, "disks": disks}

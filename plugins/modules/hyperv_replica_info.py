@@ -296,7 +296,8 @@ records:
           session of another manager has the replica), or V(refuse) (the replica is in a state that allows none).
         - C(text) says it as a sentence whose subject is the start.
         - >-
-          C(disks) has what the leaf of each disk holds and which scope is sent, where the record tells. What only hosts
+          C(disks) has what the leaf of each disk holds, which scope is sent, and how much is sent because module
+          M(opendr.hyperv.hyperv_replica) found it bad, where the record tells. What only hosts
           know, such as a checkpoint that is gone or a replica that was touched, may lead to more.
       type: dict
       returned: success
@@ -310,6 +311,7 @@ records:
             disk_id: 6a1d9a52-0b7e-4c58-9d53-0f5ad2a4f3f1
             content: changes
             scope: changed
+            bytes_to_repair: 0
     last_error:
       description: Why the last session failed, null when it did not. C(at) is seconds since 1970.
       type: dict

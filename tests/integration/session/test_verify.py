@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import random
+import secrets
 import uuid
 from dataclasses import replace
 
 import pytest
 
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.files import open_for_reading
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent, cut
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.image import Image, Source
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.steps import ALWAYS, VERIFICATION_STEPS
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
@@ -109,6 +113,36 @@ def test_rot_in_any_file_is_found_told_and_repaired(layered, layer):
     assert first(site.record().disks).repairs == ()
     assert checked(verify(site)).verdict is Verdict.GOOD
     assert verdicts(site) == [Verdict.SUSPECT, Verdict.SUSPECT, Verdict.BAD, Verdict.GOOD]
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+def test_whatever_rots_is_found_and_repaired(site, rounds):
+    seed = secrets.randbits(32) if rounds > 1 else 4
+    chance, job = random.Random(seed), site.job(restore_points=5)
+    for round_number in range(rounds):
+        for _write in range(chance.randrange(1, 6)):
+            place = chance.randrange(0, 23 * MiB, 4 * KiB)
+            site.guest_writes(chance.randrange(1, 255), 0, place, chance.randrange(512, MiB, 512))
+        site.run(job)
+        stored = [place for place in range(0, 24 * MiB, PIECE) if storing(site, place) is not None]
+        rotten = sorted(chance.sample(stored, chance.randrange(0, 6)))
+        for place in rotten:
+            rot(storing(site, place), place)
+        bad = first(verify(site).machines[0].disks).bad
+        assert list(cut(bad, unit=PIECE)) == [Extent(place, PIECE) for place in rotten], seed
+        site.run(job)
+        site.prove(points=min(5, 2 * round_number + 3), newest=1)
+
+
+def storing(site, place):
+    """Return the file that has a byte of the first disk in the newest restore point; None: it reads as zero."""
+    replica = site.machine("web_replica", host=site.target)
+    for path in site.chains(replica, str(site.record().newest.point_id))[str(first(site.record().disks).disk_id)]:
+        with open_for_reading(str(path)) as opened:
+            (segment,) = Image.open(opened).segments(place, 1)
+        if segment.source is not Source.ABSENT:
+            return path if segment.source is Source.DATA else None
+    return None
 
 
 def test_rot_goes_away_for_good_when_the_bad_points_are_merged(site):
