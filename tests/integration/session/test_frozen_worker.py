@@ -136,10 +136,10 @@ def prove_refused(scene: Scene, freeze: Callable[[], str]) -> None:
 
 MOMENTS = [
     (SOURCE, "New-HvrCheckpoint", "checkpoint", True),
-    (SOURCE, "New-HvrCheckpoint", "checkpoint", False),
+    pytest.param(SOURCE, "New-HvrCheckpoint", "checkpoint", False, marks=pytest.mark.soak),
     (SOURCE, "Convert-HvrCheckpoint", "convert", True),
     (TARGET, "New-HvrRestorePoint", "restore_point", True),
-    (TARGET, "New-HvrRestorePoint", "restore_point", False),
+    pytest.param(TARGET, "New-HvrRestorePoint", "restore_point", False, marks=pytest.mark.soak),
 ]
 
 

@@ -174,7 +174,8 @@ class RecordStore:
 
     def look_again(self, record: ReplicaRecord, *, age_seconds: float) -> None:
         """Begin with another record than the one that was found first."""
-        self.record, self._age_seconds, self.taken = record, age_seconds, False
+        self.record, self._age_seconds = record, age_seconds
+        self.taken, self._unsure = False, None
 
     def save(self, record: ReplicaRecord) -> None:
         """Write a change. Raises StateError ``fenced`` when a newer session has the replica."""
