@@ -7,31 +7,31 @@ from __future__ import annotations
 
 import random
 import secrets
-import uuid
-from dataclasses import replace
 
 import pytest
 
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.files import open_for_reading
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent, cut
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.formats.vhdx.image import Image, Source
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.steps import ALWAYS, VERIFICATION_STEPS
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.verify.task import run_verification
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import Side, TransferState, TransferStatus
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.verification import Verdict, VerifyMode, VerifySpec
 from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death, Killed
-from ansible_collections.opendr.hyperv.tests.integration.session.test_leases import let_leases_end
+from ansible_collections.opendr.hyperv.tests.integration.session.verifying import (
+    PIECE,
+    PLACES,
+    SIZE,
+    checked,
+    files,
+    first,
+    remove_by_hand,
+    storing,
+    verdicts,
+    verify,
+)
 from ansible_collections.opendr.hyperv.tests.integration.session.walk.tracing import Trace
 from ansible_collections.opendr.hyperv.tests.lab.rot import rot
-from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, MemoryJournal, only_error
-
-FULL = VerifySpec(VerifyMode.FULL)
-PIECE = 64 * KiB
-SIZE = 40 * MiB  # of both disks
-PLACES = {"base": 3 * MiB, "middle": 8 * MiB, "newest": 12 * MiB}  # of disk 0: what each file stores
+from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, only_error
 
 
 @pytest.fixture
@@ -48,34 +48,6 @@ def layered(site):
         site.guest_writes(7 + number, 0, place, 128 * KiB)
         site.run()
     return site
-
-
-def verify(site, spec=FULL, *, ports=None, job=None):
-    """Run a verification; ``site.journal`` has what it told."""
-    site.journal = MemoryJournal()
-    ports = replace(ports or site.site(), journal=site.journal)
-    return run_verification(ports, job or site.job(), session_id=uuid.uuid4(), spec=spec)
-
-
-def files(site):
-    """Return the files of the newest restore point's first disk by the names of ``PLACES``."""
-    replica = site.machine("web_replica", host=site.target)
-    chain = site.chains(replica, str(site.record().newest.point_id))[str(first(site.record().disks).disk_id)]
-    return dict(zip(PLACES, reversed(chain), strict=False))
-
-
-def first(disks):
-    """Return what is told of the first disk."""
-    return next(disk for disk in disks if str(disk.slot) == "SCSI 0:0")
-
-
-def verdicts(site):
-    return [point.verified.verdict if point.verified else None for point in site.record().restore_points]
-
-
-def checked(report):
-    assert report.outcome is Outcome.DONE, report.as_dict()
-    return report.machines[0].verification
 
 
 def test_good_point_is_read_whole_and_nothing_is_changed(site):
@@ -134,17 +106,6 @@ def test_whatever_rots_is_found_and_repaired(site, rounds):
         site.prove(points=min(5, 2 * round_number + 3), newest=1)
 
 
-def storing(site, place):
-    """Return the file that has a byte of the first disk in the newest restore point; None: it reads as zero."""
-    replica = site.machine("web_replica", host=site.target)
-    for path in site.chains(replica, str(site.record().newest.point_id))[str(first(site.record().disks).disk_id)]:
-        with open_for_reading(str(path)) as opened:
-            (segment,) = Image.open(opened).segments(place, 1)
-        if segment.source is not Source.ABSENT:
-            return path if segment.source is Source.DATA else None
-    return None
-
-
 def test_rot_goes_away_for_good_when_the_bad_points_are_merged(site):
     rot(files(site)["base"], PLACES["base"])
     assert only_error(verify(site))["reason"] == "restore_point_bad"
@@ -198,114 +159,6 @@ def test_what_the_guest_wrote_since_is_no_difference(site):
     site.prove(points=2, newest=1)
 
 
-def test_guest_that_writes_meanwhile_disturbs_nothing(site):
-    class Writing(type(site.clock)):
-        count = 0
-
-        def sleep(self, seconds):
-            self.count += 1
-            site.guest_writes(self.count, self.count % 2, self.count % 10 * MiB)
-            super().sleep(seconds)
-
-    clock = Writing()
-    rot(files(site)["base"], PLACES["base"])
-    report = verify(site, ports=site.site(clock=clock))
-    assert clock.count > 3
-    assert first(report.machines[0].disks).bad == (Extent(PLACES["base"], PIECE),)
-    assert [len(disk.bad) for disk in report.machines[0].disks].count(0) == 1
-    site.run()
-    site.prove(points=2, newest=1)
-
-
-KILLS = [
-    ("write_record", 1, True),
-    ("create_checkpoint", 1, True),
-    ("start_source", 2, True),
-    ("write_record", 2, True),
-    ("remove_checkpoint", 1, False),
-    ("remove_checkpoint", 1, True),
-]
-
-
-@pytest.mark.parametrize(("function", "nth", "after"), KILLS)
-def test_killed_verification_leaves_nothing_that_the_next_session_does_not_clean(site, function, nth, after):
-    death = Death(function, nth=nth, after=after)
-    with pytest.raises(Killed):
-        verify(site, ports=death.site(site.site()))
-    assert site.run().outcome is Outcome.DONE
-    assert site.source_leftovers() == []
-    site.prove(points=2)
-
-
-def test_verification_that_was_killed_is_run_again(site):
-    with pytest.raises(Killed):
-        verify(site, ports=Death("start_source", nth=2, after=True).site(site.site()))
-    assert len(site.source_leftovers()) == 1
-    assert checked(verify(site)).verdict is Verdict.GOOD
-    assert site.source_leftovers() == []
-
-
-def test_cycle_of_a_dead_session_is_left_alone_and_goes_on(site):
-    site.guest_writes(9, 0, 2 * MiB)
-    with pytest.raises(Killed):
-        site.run(site=Death("start_source", nth=2, after=True).site(site.site()))
-    before = site.record().pending
-    assert checked(verify(site)).verdict is Verdict.GOOD
-    assert site.record().pending == before
-    assert {disk.reason for disk in site.run().machines[0].disks} == {"resumed"}
-    site.prove(points=2)
-
-
-def test_cycle_that_began_before_a_bad_verification_is_no_repair(site):
-    site.guest_writes(9, 0, 2 * MiB)
-    with pytest.raises(Killed):
-        site.run(site=Death("create_restore_point").site(site.site()))
-    rot(files(site)["base"], PLACES["base"])
-    assert only_error(verify(site))["reason"] == "restore_point_bad"
-    site.run()
-    assert first(site.record().disks).repairs == ()
-    site.prove(points=3, newest=1)
-
-
-class Between:
-    """A clock that lets something happen once, while a verification compares."""
-
-    def __init__(self, site, happens):
-        between = self
-
-        class Clock(type(site.clock)):
-            def sleep(self, seconds):
-                told = site.journal
-                if not between.has_happened and told.statuses and told.statuses[-1].phase is Phase.VERIFY:
-                    between.has_happened = True
-                    between.result = happens()
-                    site.journal = told
-                super().sleep(seconds)
-
-        self.has_happened = False
-        self.result = None
-        self.clock = Clock()
-
-
-@pytest.mark.parametrize(("state", "reason"), [("state", "vm_busy"), ("other", "replica_busy")])
-def test_replication_is_refused_while_a_verification_runs(site, state, reason):
-    between = Between(site, lambda: site.run(site=site.site(state=state)))
-    assert checked(verify(site, ports=site.site(clock=between.clock))).verdict is Verdict.GOOD
-    assert only_error(between.result)["reason"] == reason
-    assert site.run().outcome is Outcome.DONE
-    site.prove(points=2)
-
-
-def test_cancelled_verification_leaves_nothing(site):
-    def stop():
-        between.clock.stop()
-
-    between = Between(site, stop)
-    report = verify(site, ports=site.site(clock=between.clock))
-    assert report.outcome is Outcome.CANCELLED
-    assert (site.source_leftovers(), site.record().lease, verdicts(site)) == ([], None, [None])
-
-
 class Restarted:
     """A source mover that compares 8 MiB of a disk, and then knows nothing of it any more."""
 
@@ -340,26 +193,6 @@ def test_source_mover_that_was_restarted_compares_only_the_rest(layered):
     assert [order.extents for order in mover.orders] == [(), (Extent(0, 8 * MiB),)]
     assert disk.bad == (Extent(PLACES["base"], PIECE), Extent(PLACES["newest"], PIECE))
     assert (disk.bad_bytes, disk.traffic.read, disk.traffic.total) == (2 * PIECE, 24 * MiB, 24 * MiB)
-
-
-def remove_by_hand(site, index):
-    point = site.record().restore_points[index]
-    replica = site.machine("web_replica", host=site.target)
-    site.target.call("Remove-VMSnapshot", vm_id=replica["vm_id"], checkpoint_id=str(point.point_id).upper())
-    site.target.settle()
-
-
-def test_files_that_somebody_merges_meanwhile_are_not_called_bad(layered):
-    site = layered
-    between = Between(site, lambda: remove_by_hand(site, 0))
-    assert only_error(verify(site, ports=site.site(clock=between.clock)))["reason"] == "leaf_touched"
-    assert verdicts(site) == [None] * 3
-
-
-def test_source_that_is_not_frozen_any_more_says_nothing(site):
-    between = Between(site, lambda: let_leases_end(site))
-    assert only_error(verify(site, ports=site.site(clock=between.clock)))["reason"] == "checkpoint_lost"
-    assert verdicts(site) == [None]
 
 
 def test_leaf_that_somebody_wrote_to_does_not_matter(site):
