@@ -166,9 +166,9 @@ MUTATIONS: Final = (
     Mutation(
         "a session that was fenced changes nothing more",
         f"{REPLICATE}/machine.py",
-        'if second.reason == "fenced":',
-        "if False:",
-        f"{SESSION}/test_bad_input.py::test_session_that_was_fenced_changes_nothing",
+        "        _require_ours(work, error)\n",
+        "",
+        f"{SESSION}/test_bad_input.py::test_session_that_fails_when_another_has_its_replica_leaves_everything_to_it",
     ),
     # The leaf, and nothing but the leaf.
     Mutation(

@@ -111,7 +111,7 @@ def test_wrong_tickets_and_peers_all_get_the_same_answer(site: Site) -> None:
         answer_to(site, data_hello(site, ticket), stranger),
         answer_to(site, replace(unknown, secret=b""), site.source.credentials),
     ]
-    assert {(answer.reason, str(answer)) for answer in answers if answer} == {
+    assert {answer and (answer.reason, str(answer)) for answer in answers} == {
         ("ticket_refused", "no transfer is open here for this ticket and peer")
     }
     assert site.target_status(ticket).state is TransferState.WAITING

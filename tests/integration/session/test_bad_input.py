@@ -15,12 +15,13 @@ from functools import partial
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.system import StoppableClock
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import TransportError
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import HypervisorError, TransportError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines import Slot
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import CheckpointName
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import Lease
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
+from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, REPLICAS, disks, only_error
 
 TARGET_PATH = f"option target_path: {REPLICAS!r}"
@@ -290,6 +291,18 @@ def test_session_that_was_fenced_changes_nothing(site):
     assert len(site.source_leftovers()) == 1, "it is its successor's"
     assert site.run().outcome is Outcome.DONE
     site.prove(points=2)
+
+
+def test_session_that_fails_when_another_has_its_replica_leaves_everything_to_it(site):
+    def take_and_fail():
+        _take(site, Lease("x", uuid.uuid4(), uuid.uuid4(), 0.0))
+        raise HypervisorError("no", error_id="Hvr.WrongState")
+
+    ports = Death("checkpoint_disks", instead=take_and_fail).site(site.site())
+    assert only_error(site.run(site=ports))["reason"] == "fenced"
+    assert len(site.source_leftovers()) == 1
+    assert site.run().outcome is Outcome.DONE
+    assert site.source_leftovers() == []
 
 
 @pytest.mark.root
