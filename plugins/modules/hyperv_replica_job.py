@@ -81,7 +81,9 @@ options:
     type: str
     default: _replica
   restore_points:
-    description: How many restore points to keep of each replica, 1 to 28. Older ones are merged after the session.
+    description:
+      - How many restore points to keep of each replica, 1 to 28. Older ones are merged after the session, at most 8 of them.
+      - Pinned ones stay and do not count (M(opendr.hyperv.hyperv_replica)).
     type: int
     default: 7
   block_size:

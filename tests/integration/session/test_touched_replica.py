@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death, Killed
-from ansible_collections.opendr.hyperv.tests.lab.site import REPLICAS, only_error
+from ansible_collections.opendr.hyperv.tests.lab.site import only_error
 
 
 @pytest.fixture
@@ -41,36 +41,6 @@ def test_replica_that_runs_is_refused_and_compared_after_it_was_turned_off(site,
     site.target.call("Stop-VM", vm_id=replica["vm_id"])
     assert reasons(site.run())["SCSI 0:0"] == "leaf_touched"
     site.prove(points=2)
-
-
-def test_checkpoint_by_hand_on_the_replica_is_compared(site, replica):
-    site.target.call("Checkpoint-VM", vm_id=replica["vm_id"], snapshot_name="by hand")
-    assert set(reasons(site.run()).values()) == {"leaf_touched"}
-    site.prove(points=2)
-
-
-def test_older_point_applied_by_hand_is_compared(site, replica):
-    site.run()
-    oldest = site.record().restore_points[0]
-    call = {"vm_id": replica["vm_id"], "checkpoint_id": str(oldest.point_id).upper()}
-    site.target.call("Restore-VMSnapshot", **call)
-    assert set(reasons(site.run()).values()) == {"leaf_touched"}
-    site.prove(points=3)
-
-
-def test_disk_detached_by_hand_is_attached_again(site, replica):
-    slot = {"controller": "SCSI", "number": 0, "location": 1}
-    site.target.call("Remove-VMHardDiskDrive", vm_id=replica["vm_id"], **slot)
-    assert site.run().outcome is Outcome.DONE
-    site.prove(points=2)
-
-
-def test_replica_that_was_removed_is_named_with_the_way_out(site, replica):
-    site.target.call("Remove-VM", vm_id=replica["vm_id"])
-    error = only_error(site.run())
-    assert error["reason"] == "replica_missing"
-    assert REPLICAS in str(error["hint"])
-    assert site.source_leftovers() == []
 
 
 def test_damaged_leaf_is_replaced_by_a_fresh_one(site, replica):
