@@ -82,7 +82,7 @@ options:
     default: _replica
   restore_points:
     description:
-      - How many restore points to keep of each replica, 1 to 28. Older ones are merged after the session, at most 8 of them.
+      - How many restore points to keep of each replica, 1 to 28. Older ones are merged, at most 8 of them in a session.
       - Pinned ones stay and do not count (M(opendr.hyperv.hyperv_replica)).
     type: int
     default: 7
