@@ -221,6 +221,13 @@ MUTATIONS: Final = (
         "integration/mover/test_resume.py::test_another_cycle_does_not_resume",
     ),
     Mutation(
+        "a transfer goes on only in a leaf that nobody else wrote to",
+        "mover/leaf.py",
+        "self._found.data_write_guid in (journal.previous, journal.written)",
+        "True",
+        "unit/mover/test_leaf.py::test_a_leaf_that_somebody_wrote_to_is_not_gone_on_with",
+    ),
+    Mutation(
         "the journal says only what is durable",
         "mover/leaf.py",
         "durable_until:\n            self._chain.flush()\n",
@@ -261,7 +268,7 @@ MUTATIONS: Final = (
         "model/foreign.py",
         "if found is not None and disk.data_write_guid != found:",
         "if False:",
-        f"{SESSION}/test_touched_replica.py::test_leaf_that_somebody_edited_is_compared",
+        f"{DIFFERENCES}_is_a_sign_and_leads_to_comparing_where_content_is_in_doubt",
     ),
     Mutation(
         "fingerprint: of empty leaves only",
@@ -411,7 +418,7 @@ MUTATIONS: Final = (
         "tests/lab/hyperv/fences.py",
         "not self.lease_seconds(machine.vm_id, checkpoint, now=now)",
         "False",
-        "contract/test_hypervisor_port.py::test_checkpoint_has_a_lease_that_its_replica_extends",
+        "unit/lab/test_fences.py::test_lease_is_extended_and_ends_by_the_clock_of_the_host",
     ),
     Mutation(
         "a session that lives extends the lease of its checkpoint",
@@ -476,6 +483,27 @@ MUTATIONS: Final = (
         "        stack.enter_context(self._alone(machine))\n",
         "",
         f"{SESSION}/test_bad_input.py::test_two_jobs_on_one_machine_at_once",
+    ),
+    Mutation(
+        "a restore point is found again by the id in its name",
+        f"{REPLICATE}/recovery.py",
+        "if point.name == name), None)",
+        "if False), None)",
+        f"{SESSION}/test_dead_sessions.py::test_restore_point_of_a_dead_session_is_found_by_its_name_and_old_tracking_goes",
+    ),
+    Mutation(
+        "the old reference point is destroyed after the commit",
+        f"{REPLICATE}/settle.py",
+        "obsolete = [old.reference_point_id] if old",
+        "obsolete = [] if old",
+        f"{SESSION}/test_dead_sessions.py::test_restore_point_of_a_dead_session_is_found_by_its_name_and_old_tracking_goes",
+    ),
+    Mutation(
+        "several cycles may end in one restore point",
+        "model/retention.py",
+        "for cycle_id in point.cycle_ids}",
+        "for cycle_id in point.cycle_ids[-1:]}",
+        "unit/model/test_retention.py::test_every_cycle_of_a_point_stays_with_it",
     ),
     # Retention.
     Mutation(

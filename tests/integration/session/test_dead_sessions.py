@@ -92,3 +92,13 @@ def test_damaged_state_of_a_mover_costs_no_image(site):
     state.unlink()
     assert site.run().outcome is Outcome.DONE
     site.prove(points=1)
+
+
+def test_restore_point_of_a_dead_session_is_found_by_its_name_and_old_tracking_goes(site):
+    site.run()
+    site.guest_writes(9, 0, 2 * MiB)
+    assert killed(site, site.job(), Death("create_restore_point", after=True))
+    assert site.run().outcome is Outcome.DONE
+    site.prove(points=3)
+    assert len(site.machine("web_replica", host=site.target)["checkpoints"]) == 3
+    assert len(site.machine("web")["reference_points"]) == 1

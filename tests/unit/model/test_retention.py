@@ -91,3 +91,11 @@ def test_tracking_point_goes_with_the_newest_restore_point():
 def test_point_that_is_merged_away_is_not_expected_any_more():
     after = end_removal(replace(record(2), removing=POINTS[:1]), POINTS[0])
     assert (after.removing, after.tree) == ((), POINTS[1:2])
+
+
+def test_every_cycle_of_a_point_stays_with_it():
+    before = replace(record(3), removing=())
+    first, second, third = before.restore_points
+    points = (first, replace(second, cycle_ids=(*first.cycle_ids, *second.cycle_ids)), third)
+    after = begin_removal(replace(before, restore_points=points), [first.point_id])
+    assert [cycle.cycle_id for cycle in after.cycles] == list(CYCLES[:3])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.machines imp
     HostPath,
 )
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.mover import journal as journals
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.mover.leaf import OpenLeaf
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.mover.leaf import OpenLeaf, open_chain
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers import TargetOrder, Ticket
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.wire.messages import Hello
@@ -75,3 +76,18 @@ def test_what_the_journal_calls_durable_was_flushed_before(path, monkeypatch):
     assert leaf.make_durable() == MiB
     assert done == ["flush", "journal"]
     leaf.close()
+
+
+def test_a_leaf_that_somebody_wrote_to_is_not_gone_on_with(path):
+    leaf = open_leaf(path)
+    leaf.begin(TICKET, HELLO)
+    leaf.write(0, memoryview(b"x" * 4096))
+    leaf.reach(MiB)
+    leaf.close()
+    with closing(open_leaf(path)) as again:
+        assert again.durable_until_of(TICKET.cycle_id) == MiB
+    with closing(open_chain([path], writable=True, new_file_id=uuid.uuid4())) as chain:
+        chain.write(0, b"y" * 4096)
+        chain.flush()
+    with closing(open_leaf(path)) as again:
+        assert again.durable_until_of(TICKET.cycle_id) == 0
