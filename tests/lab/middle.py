@@ -14,7 +14,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -60,13 +61,18 @@ class Cut(Exception):
 
 
 class Faults:
-    """The fault that is planned, for all connections of a site. ``trace`` names every piece since then."""
+    """The fault that is planned, for all connections of a site. ``trace`` names every piece since then.
+
+    ``sent`` has the bytes of all pieces by name; ``watch`` hears of each before it is passed on, and may raise Cut.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._fault: Fault | None = None
         self.trace: list[str] = []
         self.struck = False
+        self.sent: Counter[str] = Counter()
+        self.watch: Callable[[str], None] = lambda _where: None
 
     def plan(self, fault: Fault | None = None) -> None:
         with self._lock:
@@ -74,8 +80,10 @@ class Faults:
 
     def pass_on(self, where: str, *, data: bytes, end: End) -> None:
         """Send a piece on, or do with it what was planned. Raises Cut."""
+        self.watch(where)
         with self._lock:
             self.trace.append(where)
+            self.sent[where] += len(data)
             fault = self._fault
             hit = fault is not None and fault.where == where and self.trace.count(where) == fault.nth
             self.struck |= hit

@@ -27,6 +27,7 @@ class Pipe(Generic[T]):
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._finished = False
+        self._last_word: EngineError | None = None  # after the last item
         self._error: EngineError | None = None
 
     def put(self, item: T) -> None:
@@ -40,22 +41,25 @@ class Pipe(Generic[T]):
             self._changed.notify_all()
 
     def get(self) -> T:
-        """Take the oldest item, waiting for one. Raises what ``fail`` was given, EOFError after the last item."""
+        """Take the oldest item, waiting for one.
+
+        Raises what ``fail`` was given; after the last item what ``finish`` was given, or EOFError.
+        """
         with self._changed:
             while not self._items and not self._finished and self._error is None:
                 self._changed.wait()
             if self._error is not None:
                 raise self._error
             if not self._items:
-                raise EOFError
+                raise self._last_word or EOFError
             item = self._items.popleft()
             self._changed.notify_all()
             return item
 
-    def finish(self) -> None:
-        """Say that nothing more comes."""
+    def finish(self, error: EngineError | None = None) -> None:
+        """Say that nothing more comes, and why, when that is no good end."""
         with self._changed:
-            self._finished = True
+            self._finished, self._last_word = True, error
             self._changed.notify_all()
 
     def fail(self, error: EngineError) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from ..adapters.tls import Peer
-from ..errors import Cancelled, EngineError, StateError
+from ..errors import Cancelled, EngineError, StateError, TransportError
 from ..transfers import Side, Ticket
 from ..wire.messages import Hello
 from .epochs import fenced
@@ -88,9 +88,9 @@ class Registry:
                 self._forget(transfer, Cancelled("forgotten"))
 
     def close(self) -> None:
-        """End everything."""
+        """End everything. Who is told takes it for an outage: a mover that is stopped usually comes back."""
         for transfer in self._all():
-            transfer.cancel(Cancelled(f"mover {self._own_name} was stopped"))
+            transfer.cancel(TransportError(f"mover {self._own_name} was stopped", reason="mover_stopped"))
 
     def _forget(self, transfer: Transfer, error: EngineError) -> None:
         transfer.cancel(error)

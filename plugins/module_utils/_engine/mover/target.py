@@ -228,6 +228,8 @@ class Receiving:
             while self._receive_one() is not Kind.END:
                 pass
             self._arrived.finish()
+        except TransportError as error:
+            self._arrived.finish(error)  # what has arrived is still written: it need not travel again
         except EngineError as error:
             self._arrived.fail(error)
         except Exception as error:  # noqa: BLE001 - the outer loop of a thread: told, not lost
