@@ -58,7 +58,7 @@ def run() -> int:
             topology = Topology.parse(sys.stdin.buffer.read(SIZE_MAX + 1))
             folder = StateFolder(topology.state_dir)
             folder.make()
-            os.makedirs(folder.session(topology.session_id), exist_ok=True)
+            folder.make_session(topology.session_id)
             stack.enter_context(engine_in_use(sys.argv[0]))
             live = _take_job(stack, folder, topology=topology)
             if live is not None:

@@ -16,7 +16,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters import files
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import CheckpointName
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.refusals import Kind, Refusal
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.state import Checkpoint, Machine
 from ansible_collections.opendr.hyperv.tests.lab.wsman.contract_server import Category, HostError
 
@@ -67,5 +69,9 @@ class Fences:
         return self._known.get(str(replica_id), {"epoch": 0, "held_until": {}})
 
     def _note(self, replica_id: UUID, known: dict[str, Any]) -> None:
-        self._known[str(replica_id)] = known
-        files.write_atomically(str(self._path), json.dumps(self._known).encode())
+        changed = {**self._known, str(replica_id): known}
+        try:
+            files.write_atomically(str(self._path), json.dumps(changed).encode())
+        except EngineError as error:
+            raise Refusal(Kind.FAILED, "the host cannot write its own state") from error
+        self._known = changed

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent, pack_pairs
@@ -106,12 +107,20 @@ def get_vm_config(call: Call) -> Objects:
 
 @serves("New-HvrCheckpoint")
 def new_checkpoint(call: Call) -> Output:
-    name = call.text("Name")
-    for checkpoint in recovery_checkpoints(call):
+    """Make and name one; what cannot be named is removed again, as nobody would know whose it is."""
+    name, earlier = call.text("Name"), recovery_checkpoints(call)
+    for checkpoint in earlier:
         if checkpoint.name == name:
             return [checkpoint_row(call, checkpoint)]
-    made = call.host.checkpoints.create_snapshot(call.vm_id, consistency=call.choice("Consistency"))
-    named = call.host.snapshots.rename_vm_snapshot(call.vm_id, checkpoint_id=made.checkpoint_id, new_name=name)
+    try:
+        made = call.host.checkpoints.create_snapshot(call.vm_id, consistency=call.choice("Consistency"))
+        named = call.host.snapshots.rename_vm_snapshot(call.vm_id, checkpoint_id=made.checkpoint_id, new_name=name)
+    except (Refusal, OSError):
+        for unnamed in recovery_checkpoints(call):
+            if unnamed not in earlier:
+                with suppress(Refusal, OSError):
+                    call.host.checkpoints.destroy_snapshot(call.vm_id, checkpoint_id=unnamed.checkpoint_id)
+        raise
     return [checkpoint_row(call, named)]
 
 

@@ -299,7 +299,7 @@ def _engine_error(path: str, error: OSError) -> EngineError:
     if code == errno.EEXIST:
         return StateError(said, reason="file_exists")
     if code in _MISSING:
-        return RequestError(said, reason="file_missing")
+        return RequestError(said, hint="is its volume there, was it moved, renamed or removed?", reason="file_missing")
     if code in _DENIED:
         return RequestError(said, hint="check the rights of the user that this program runs as", reason="file_denied")
     return StateError(said, hint="check the storage device and the system log", reason="storage_failed")

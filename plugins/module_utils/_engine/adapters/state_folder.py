@@ -14,7 +14,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 from uuid import UUID, uuid4
@@ -35,9 +35,16 @@ class StateFolder:
 
     def make(self) -> None:
         """Create what is missing. Raises RequestError, reason ``state_dir_unusable``."""
+        self._make([os.path.join(self.path, name) for name in ("locks", "jobs", "sessions")])
+
+    def make_session(self, session_id: UUID) -> None:
+        """Create the folder of a session. Raises as ``make`` does."""
+        self._make([self.session(session_id)])
+
+    def _make(self, folders: Sequence[str]) -> None:
         try:
-            for name in ("locks", "jobs", "sessions"):
-                files.make_folder(os.path.join(self.path, name))
+            for folder in folders:
+                files.make_folder(folder)
         except (RequestError, StateError) as error:
             raise unusable(f"{self.path} cannot be used: {error.message}") from error
 

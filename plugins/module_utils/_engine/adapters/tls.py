@@ -294,7 +294,11 @@ def connect(address: tuple[str, int], files: TlsFiles, *, expected: Peer, patien
     try:
         connected = socket.create_connection(address, timeout=patience.connect)
     except OSError as error:
-        raise TransportError(f"{where} cannot be reached: {error}", reason="unreachable") from error
+        raise TransportError(
+            f"{where} cannot be reached: {error}",
+            hint="is the mover running, and are opendr_mover_address and opendr_mover_port right?",
+            reason="unreachable",
+        ) from error
     names = Names(where, f"{files.certificate} of {_peer_of(own)}{validity(own)}")
     try:
         channel = Channel(connected, context, server=False, patience=patience, names=names)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from ...errors import EngineError, FormatError, PeerError, StateError, TransportError
+from ...errors import EngineError, FormatError, PeerError, RequestError, StateError, TransportError
 from ...extents import Extent, normalize
 from ...machines import HostPath, Slot
 from ...model.bottleneck import bottleneck, busy_by_part, together
@@ -134,19 +134,21 @@ class DiskTransfer:
         read_only = order.decision.scope is Scope.VERIFY
         self._open_leaf(TargetOrder(ticket, order.target_chain, order.data_write_guid, read_only))
         self._asked = self._source
-        self._status = self._source.start_source(
-            SourceOrder(
-                ticket=ticket,
-                chain=order.source_chain,
-                scope=order.decision.scope,
-                extents=self._extents(),
-                unit=self._work.job.block_size,
-                compression=self._work.job.compression.level,
-                target_address=self._target.data_address,
-                sample=order.sample,
-                basis=order.basis,
-            )
+        source_order = SourceOrder(
+            ticket=ticket,
+            chain=order.source_chain,
+            scope=order.decision.scope,
+            extents=self._extents(),
+            unit=self._work.job.block_size,
+            compression=self._work.job.compression.level,
+            target_address=self._target.data_address,
+            sample=order.sample,
+            basis=order.basis,
         )
+        try:
+            self._status = self._source.start_source(source_order)
+        except (RequestError, StateError) as error:
+            raise in_words_of_the_host(error, order.source_chain[0]) from error
 
     def _extents(self) -> tuple[Extent, ...]:
         """Return those of the order; what is left out of a verification is also what was compared before."""
@@ -159,7 +161,7 @@ class DiskTransfer:
             self._target.open_target(target_order)
         except FormatError as error:
             raise LeafUnclean(error, self.disk_id) from error
-        except StateError as error:
+        except (RequestError, StateError) as error:
             if error.reason == "leaf_touched":
                 raise LeafTouched(self.disk_id, found=error.current) from error
             raise in_words_of_the_host(error, self._order.target_chain[0]) from error
@@ -197,7 +199,9 @@ class DiskTransfer:
         for status in (source, target):
             if status.state in (TransferState.FAILED, TransferState.CANCELLED):
                 # Each passes on what ended the other, and only the target runs out of room.
-                raise in_words_of_the_host(error_from_plain(status.error), self._order.target_chain[0])
+                error = error_from_plain(status.error)
+                is_full = error.reason == "volume_full"
+                raise in_words_of_the_host(error, self._order.target_chain[0]) if is_full else error
         if source.state is not TransferState.DONE or target.state is not TransferState.DONE:
             self._stall.check(source, target, now=self._seen_at)
             return False

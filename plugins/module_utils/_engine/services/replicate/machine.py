@@ -91,8 +91,9 @@ class MachineTask:
             self._take(work)
             self._steps(work)
         except Exception as failure:
-            self._give_up(work, failure if isinstance(failure, EngineError) else bug(failure))
-            raise
+            error = work.store.cause_of(failure if isinstance(failure, EngineError) else bug(failure))
+            self._give_up(work, error)
+            raise error from failure
 
     def _alone(self, machine: VirtualMachine) -> ExitStack:
         """Hold the machine against other jobs of this manager."""
@@ -344,7 +345,7 @@ def _require_ours(work: Work, error: EngineError) -> None:
     try:
         work.store.renew()
     except EngineError as second:
-        if second.reason == "fenced":
+        if work.store.cause_of(second).reason == "fenced":
             raise second from error
 
 

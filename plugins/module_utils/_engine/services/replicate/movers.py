@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 from uuid import UUID
 
 from ...errors import EngineError, RequestError, StateError, TransportError
@@ -81,7 +82,7 @@ class Movers:
             self._patience.call(
                 lambda: self.serving([path]).create_disk(path, geometry, replica_id=replica_id, epoch=epoch)
             )
-        except StateError as error:
+        except (RequestError, StateError) as error:
             raise in_words_of_the_host(error, path) from error
 
     def close(self) -> None:
@@ -102,6 +103,12 @@ class Movers:
 
 def in_words_of_the_host(error: EngineError, path: HostPath) -> EngineError:
     """Return a mover's error without the mover's own path, which says nothing to a user, where one is known to be."""
-    if error.reason != "volume_full":
-        return error
-    return StateError(f"the volume of {path} has no room left", hint=error.hint, reason=error.reason)
+    said = _SAID.get(error.reason)
+    return error if said is None else type(error)(said.format(path), hint=error.hint, reason=error.reason)
+
+
+_SAID: Final = {
+    "file_missing": "{} is missing, or a file that it stands on",
+    "storage_failed": "the storage of {} reports an error",
+    "volume_full": "the volume of {} has no room left",
+}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from ...errors import FormatError, HypervisorError, PeerError, StateError, TransportError
+from ...errors import EngineError, FormatError, StateError
 from ...jobs import JobSpec
 from ...machines import HostPath, VirtualMachine
 from ...model.lease import take_lease
@@ -191,6 +191,28 @@ class RecordStore:
         if self._unsure is not None:
             self._send(self._unsure, host=self._host)
 
+    def cause_of(self, error: EngineError) -> EngineError:
+        """Return what is behind an error: a record that is gone is one of another session to a host, and to a mover the
+        files beside it are missing."""
+        if error.reason not in ("fenced", "file_missing") or not self.taken or self._is_there():
+            return error
+        target = self.record.target
+        return StateError(
+            f"the record of replica {target.name} is not in {target.folder} on {target.host} any more",
+            hint="is the volume there, was the folder moved or removed? Bring it back, or remove what is left of the "
+            "replica to replicate anew",
+            reason="record_missing",
+        )
+
+    def _is_there(self) -> bool:
+        folder = HostPath("", self.record.target.folder)
+        try:
+            return any(
+                each.folder.lower() == folder.path.lower() for each in self._once.find_records(folder.folder.path)
+            )
+        except EngineError:
+            return True  # nobody knows; then the error stays what it is
+
     def _write(self, record: ReplicaRecord) -> None:
         self.make_sure()
         self._send(replace(record, revision=self.record.revision + 1), host=self._host)
@@ -199,7 +221,8 @@ class RecordStore:
         text, known = record.as_text(), self.record
         try:
             host.write_record(record.target.folder, text, expected_epoch=known.epoch, expected_revision=known.revision)
-        except (TransportError, HypervisorError, PeerError):
-            self._unsure = record
+        except EngineError as error:
+            if error.reason != "fenced":  # what failed may have had its effect all the same
+                self._unsure = record
             raise
         self._unsure, self.record = None, record

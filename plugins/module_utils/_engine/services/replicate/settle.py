@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from ...errors import EngineError, HypervisorError, StateError
-from ...machines import VERSION_TRACKED, RestorePoint
+from ...machines import VERSION_TRACKED, ReferencePoint, RestorePoint
 from ...model.naming import restore_point_name
 from ...model.record import Content, Cycle, Pending, Point, ReplicaDisk, TrackingPoint
 from ...model.repairs import repairs_left
@@ -36,7 +37,7 @@ def convert(work: Work) -> None:
         work.source.remove_checkpoint(fence, work.vm_id, checkpoint_id=checkpoint_id)
     else:
         try:
-            point = work.source.convert_checkpoint(fence, work.vm_id, checkpoint_id=checkpoint_id)
+            point = _converted(work, checkpoint_id)
             tracking = TrackingPoint(point.reference_point_id, dict(point.rct_ids))
         except HypervisorError as refusal:
             if refusal.error_id == "Hvr.CheckpointNotFound":
@@ -44,6 +45,19 @@ def convert(work: Work) -> None:
             work.reporter.warn(f"no new reference point, the next session sends more: {refusal.message}")
             work.source.remove_checkpoint(fence, work.vm_id, checkpoint_id=checkpoint_id)
     work.intend(replace(work.pending, step=Phase.RESTORE_POINT, tracking=tracking))
+
+
+def _converted(work: Work, checkpoint_id: str) -> ReferencePoint:
+    """Convert; once more after a refusal, as it may have had its effect: nobody else would know the point."""
+    convert_checkpoint = partial(
+        work.source.convert_checkpoint, work.record.source_fence, work.vm_id, checkpoint_id=checkpoint_id
+    )
+    try:
+        return convert_checkpoint()
+    except HypervisorError as refusal:
+        if refusal.error_id == "Hvr.CheckpointNotFound":
+            raise
+        return convert_checkpoint()
 
 
 def point_name(pending: Pending) -> str:
