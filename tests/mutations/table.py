@@ -400,6 +400,27 @@ MUTATIONS: Final = (
         f"{SESSION}/test_bad_input.py::test_source_volume_without_room_for_a_checkpoint",
     ),
     Mutation(
+        "machines of a session do not count on the same room",
+        f"{REPLICATE}/space.py",
+        "others=others, what=what",
+        "others=0, what=what",
+        "unit/services/test_space.py::test_machines_of_a_session_do_not_count_on_the_same_room",
+    ),
+    Mutation(
+        "what the host says has changed must fit before it is sent",
+        f"{REPLICATE}/transfer.py",
+        "    _claim_room_for(work, frozen, orders)\n",
+        "",
+        f"{SESSION}/test_free_space.py::test_what_changed_is_known_before_it_is_sent",
+    ),
+    Mutation(
+        "a record that is gone is not another session's",
+        f"{REPLICATE}/records.py",
+        'not in ("fenced", "file_missing") or not self.taken or self._is_there()',
+        "in (error.reason,)",
+        f"{SESSION}/test_bad_input_midway.py::test_transfer_under_way",
+    ),
+    Mutation(
         "a volume that fills up ends the session",
         f"{REPLICATE}/watch.py",
         "            self._look_at_space()\n",

@@ -73,25 +73,21 @@ def open_again(site):
 
 
 def stop_mover(name):
-    def stop(site):
-        site.movers[name].stop()
-        site._threads[name].join()
-
-    return stop
+    return lambda site: site.stop_mover(name)
 
 
 def start_mover(name):
-    return lambda site: site.start_mover(name, serves=[name], port=site.mover_ports[name])
+    return lambda site: site.start_mover(name, serves=[name])
 
 
 def restart(name, *, authority=None, serves=None):
-    """Restart a mover at its port: with the certificate of another authority, or without the files of its host."""
+    """Restart a mover: with the certificate of another authority, or without the files of its host."""
 
     def restarted(site):
         own = site.authority
-        stop_mover(name)(site)
+        site.stop_mover(name)
         site.authority = own if authority is None else LabAuthority(site.folder / authority)
-        site.start_mover(name, serves=[name] if serves is None else serves, port=site.mover_ports[name])
+        site.start_mover(name, serves=[name] if serves is None else serves)
         site.authority = own
 
     return restarted
@@ -174,7 +170,6 @@ def ports(site):
 def in_the_middle(site, happens, *, function, after):
     """Run a session of some changes, during which something happens; return its error."""
     assert site.run(site=ports(site)).outcome is Outcome.DONE
-    site.mover_ports = {name: mover.port for name, mover in site.movers.items()}
     site.guest_writes(3, 0, 6 * MiB, 4 * MiB)
     site.guest_writes(4, 1, 6 * MiB, 2 * MiB)
     points = site.record().restore_points

@@ -204,8 +204,8 @@ _TABLE: Final = (
             "Hvr.WrongState",
         ),
         changes=True,
-        about="CreateSnapshot, type 32768. A checkpoint of that name is returned as it is. One that is made and cannot be "
-        "named is removed again",
+        about="CreateSnapshot, type 32768. A checkpoint of that name is returned as it is; one that is made and cannot "
+        "be named is removed again",
     ),
     Function(
         "Get-HvrCheckpoint",

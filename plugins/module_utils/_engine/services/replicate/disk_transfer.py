@@ -162,7 +162,7 @@ class DiskTransfer:
         except FormatError as error:
             raise LeafUnclean(error, self.disk_id) from error
         except (RequestError, StateError) as error:
-            if error.reason == "leaf_touched":
+            if isinstance(error, StateError) and error.reason == "leaf_touched":
                 raise LeafTouched(self.disk_id, found=error.current) from error
             raise in_words_of_the_host(error, self._order.target_chain[0]) from error
 
