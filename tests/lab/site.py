@@ -52,12 +52,11 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.rep
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.replicate.site import Limits, Site
 from ansible_collections.opendr.hyperv.tests.lab import oracles
 from ansible_collections.opendr.hyperv.tests.lab.direct_host import CurrentFront, DirectHost
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.client import LabControl
+from ansible_collections.opendr.hyperv.tests.lab.hyperv.client import DirectControl, LabControl
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.control import calls
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.front import Front
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.host import ModelHost
 from ansible_collections.opendr.hyperv.tests.lab.hyperv.process import LabHostProcess
-from ansible_collections.opendr.hyperv.tests.lab.hyperv.wire import decode, encode
 from ansible_collections.opendr.hyperv.tests.lab.mover import Access, LabMover, tls_files
 from ansible_collections.opendr.hyperv.tests.lab.pki import LabAuthority
 
@@ -81,6 +80,9 @@ class LabSite:
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = LabAuthority(folder / "pki")
         self.state_dir = folder / "state"
+
+    def control(self, name: str) -> LabControl:
+        return self.source if name == SOURCE else self.target
 
     def job(self, **options: object) -> JobSpec:
         """Return a job of machine ``web`` from source to target."""
@@ -221,19 +223,6 @@ class ProcessSite(LabSite):
         }
 
 
-class DirectControl(LabControl):
-    """The control of a host in this process: same calls, same values, no socket."""
-
-    def __init__(self, served: Mapping[str, Callable[..., Any]]) -> None:
-        self._served = served
-
-    def call(self, name: str, /, **given: object) -> Any:
-        return decode(encode(self._served[name](**given)))
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
-
-
 class MemoryJournal:
     """A Journal that remembers."""
 
@@ -262,8 +251,8 @@ class SmallSite(LabSite):
         self._hosts: dict[str, ModelHost] = {}
         self.fronts: dict[str, Front] = {}
         for name in (SOURCE, TARGET):
-            self._start_host(name)
-        self.movers: dict[str, MoverServer] = {}
+            self.start_host(name)
+        self.movers: dict[str, Any] = {}  # MoverServer, or a process that stands in for it
         self.files: dict[str, TlsFiles] = {MANAGER: tls_files(self.authority.issue(MANAGER, role="manager"))}
         self._threads: dict[str, threading.Thread] = {}
         for name in (SOURCE, TARGET):
@@ -331,10 +320,13 @@ class SmallSite(LabSite):
 
     def restart_host(self, name: str) -> None:
         """Let a host die and begin again with what is in its folder."""
-        self._hosts[name].stop()
-        self._start_host(name)
+        self.stop_host(name)
+        self.start_host(name)
 
-    def _start_host(self, name: str) -> None:
+    def stop_host(self, name: str) -> None:
+        self._hosts[name].stop()
+
+    def start_host(self, name: str) -> None:
         host = self._hosts[name] = ModelHost(self.folder / name, name=name)
         front = self.fronts[name] = Front(host)
         control = DirectControl(calls(host, front))
@@ -351,8 +343,8 @@ class SmallSite(LabSite):
     def start_mover(self, name: str, *, serves: Sequence[str]) -> None:
         """Start a mover that serves the volumes of these hosts; one that is started again keeps its port."""
         port = self.movers[name].port if name in self.movers else 0
-        self.movers[name] = self._mover(name, serves=serves, port=port)
-        self._threads[name] = threading.Thread(target=self.movers[name].serve)
+        self.movers[name] = mover = self._mover(name, serves=serves, port=port)
+        self._threads[name] = threading.Thread(target=mover.serve)
         self._threads[name].start()
 
     def stop_mover(self, name: str) -> None:
@@ -366,20 +358,25 @@ class SmallSite(LabSite):
         self.start_mover(name, serves=[name])
 
     def _mover(self, name: str, *, serves: Sequence[str], port: int) -> MoverServer:
-        controls = {SOURCE: self.source, TARGET: self.target}
-        volumes = [(host, f"{letter}:\\") for host in serves for letter in "CD"]
         self.files[name] = tls_files(self.authority.issue(name, role="mover"))
-        config = MoverConfig(
-            name=name,
-            listen=("127.0.0.1", port),
-            tls=self.files[name],
-            access=tuple(
-                AccessEntry(host, root, str(controls[host].local_path(root)), "write") for host, root in volumes
-            ),
-            state_folder=str(self.folder / f"mover-{name}"),
-            timing=replace(Timing(), **self.timing),
-        )
+        config = mover_config(self, self.files[name], name=name, serves=serves, port=port)
+        config = replace(config, timing=replace(Timing(), **self.timing))
         return MoverServer(MoverFunctions(config, version="test", platform="test"))
+
+
+def mover_config(site: LabSite, files: TlsFiles, *, name: str, serves: Sequence[str], port: int = 0) -> MoverConfig:
+    """Return the configuration of a mover that serves the volumes of these hosts."""
+    volumes = [(host, f"{letter}:\\") for host in serves for letter in "CD"]
+    return MoverConfig(
+        name=name,
+        listen=("127.0.0.1", port),
+        tls=files,
+        access=tuple(
+            AccessEntry(host, root, str(site.control(host).local_path(root)), "write") for host, root in volumes
+        ),
+        state_folder=str(site.folder / f"mover-{name}"),
+        timing=replace(Timing(), **QUICK),
+    )
 
 
 def disks(*sizes: int) -> list[dict[str, object]]:

@@ -188,6 +188,15 @@ def test_what_replaces_a_small_file_is_durable_before_it_does(tmp_path: Path, mo
     assert done[:2] == ["fsync", "replace"]
 
 
+def test_what_killed_writers_left_of_a_small_file_can_be_removed(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.json")
+    files.write_atomically(path, b"kept")
+    for name in (".a.json.01234567.new", ".a.json.89abcdef.new", ".b.json.01234567.new", "a.json.new"):
+        (tmp_path / name).write_bytes(b"half")
+    files.remove_unfinished(path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".b.json.01234567.new", "a.json", "a.json.new"]
+
+
 def test_a_small_file_has_a_limit(path: str) -> None:
     files.write_atomically(path, b"12345")
     with pytest.raises(FormatError, match="larger than 4 bytes"):

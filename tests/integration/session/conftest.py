@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.tests.integration.session.leaks import Leaks
 from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, SmallSite, disks
 
 
@@ -28,6 +29,16 @@ class WebSite(SmallSite):
         """Let the guest write bytes that name the writer."""
         data = bytes([fill]) * length
         self.source.write(self.vm_id, f"SCSI 0:{location}", offset=offset, data=data)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Fail a test that leaves something running, open or unfinished; ``leaves`` names what it means to leave."""
+    leaks = Leaks(tmp_path)
+    yield
+    meant = tuple(word for mark in request.node.iter_markers("leaves") for word in mark.args)
+    left = [each for each in leaks.found() if not each.startswith(meant)] if meant else leaks.found()
+    assert left == []
 
 
 @pytest.fixture

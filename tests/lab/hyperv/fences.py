@@ -1,7 +1,8 @@
 # Copyright (c) 2026 OpenDR contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a source host remembers of replicas: the highest epoch of each, and how long their checkpoints stay.
+"""What a source host remembers of replicas: the highest epoch of each, how long their checkpoints stay, and the name of
+one that is being made, since Hyper-V gives it another one first.
 
 This is a host function of its own, not one of Hyper-V: docs/design/host_contract.md, "Fencing".
 """
@@ -30,7 +31,9 @@ class Fences:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "fences.json"
-        self._known: dict[str, dict[str, Any]] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        kept = json.loads(self._path.read_text()) if self._path.exists() else {}
+        self._known: dict[str, dict[str, Any]] = kept.get("replicas", {})
+        self._names: dict[str, dict[str, Any]] = kept.get("names", {})  # by machine
 
     def admit(self, replica_id: UUID, epoch: int) -> None:
         """Note a newer epoch. Raises HostError Hvr.Fenced for an older one."""
@@ -68,10 +71,29 @@ class Fences:
     def _of(self, replica_id: UUID) -> dict[str, Any]:
         return self._known.get(str(replica_id), {"epoch": 0, "held_until": {}})
 
+    def begin_checkpoint(self, machine: Machine, name: str) -> None:
+        """Note which name a checkpoint is to get that is about to be made."""
+        noted = {"name": name, "earlier": [c.checkpoint_id for c in machine.checkpoints]}
+        self._save(self._known, {**self._names, machine.vm_id: noted})
+
+    def end_checkpoint(self, vm_id: str) -> None:
+        """The checkpoint has its name, or was not made."""
+        if vm_id in self._names:
+            self._save(self._known, {other: noted for other, noted in self._names.items() if other != vm_id})
+
+    def unnamed(self, machine: Machine) -> tuple[Checkpoint | None, str]:
+        """Return the checkpoint that was made but not named when the host died, and the name that was noted."""
+        noted = self._names.get(machine.vm_id, {"name": "", "earlier": []})
+        new = [c for c in machine.recovery_checkpoints() if c.checkpoint_id not in noted["earlier"]]
+        return (new[0] if noted["name"] and new else None), noted["name"]
+
     def _note(self, replica_id: UUID, known: dict[str, Any]) -> None:
-        changed = {**self._known, str(replica_id): known}
+        self._save({**self._known, str(replica_id): known}, self._names)
+
+    def _save(self, known: dict[str, dict[str, Any]], names: dict[str, dict[str, Any]]) -> None:
         try:
-            files.write_atomically(str(self._path), json.dumps(changed).encode())
+            files.remove_unfinished(str(self._path))
+            files.write_atomically(str(self._path), json.dumps({"replicas": known, "names": names}).encode())
         except EngineError as error:
             raise Refusal(Kind.FAILED, "the host cannot write its own state") from error
-        self._known = changed
+        self._known, self._names = known, names

@@ -107,21 +107,27 @@ def get_vm_config(call: Call) -> Objects:
 
 @serves("New-HvrCheckpoint")
 def new_checkpoint(call: Call) -> Output:
-    """Make and name one; what cannot be named is removed again, as nobody would know whose it is."""
-    name, earlier = call.text("Name"), recovery_checkpoints(call)
-    for checkpoint in earlier:
+    """Make and name one; what cannot be named is removed again, as nobody would know whose it is.
+
+    A host that dies between finds the name noted.
+    """
+    name = call.text("Name")
+    for checkpoint in recovery_checkpoints(call):
         if checkpoint.name == name:
             return [checkpoint_row(call, checkpoint)]
+    [machine] = call.host.machines.get_vm(vm_id=call.vm_id)
+    call.fences.begin_checkpoint(machine, name)
     try:
-        made = call.host.checkpoints.create_snapshot(call.vm_id, consistency=call.choice("Consistency"))
-        named = call.host.snapshots.rename_vm_snapshot(call.vm_id, checkpoint_id=made.checkpoint_id, new_name=name)
+        call.host.checkpoints.create_snapshot(call.vm_id, consistency=call.choice("Consistency"))
+        made = recovery_checkpoints(call)
     except (Refusal, OSError):
-        for unnamed in recovery_checkpoints(call):
-            if unnamed not in earlier:
-                with suppress(Refusal, OSError):
-                    call.host.checkpoints.destroy_snapshot(call.vm_id, checkpoint_id=unnamed.checkpoint_id)
+        unnamed, _name = call.fences.unnamed(machine)
+        with suppress(Refusal, OSError):
+            if unnamed is not None:
+                call.host.checkpoints.destroy_snapshot(call.vm_id, checkpoint_id=unnamed.checkpoint_id)
+            call.fences.end_checkpoint(call.vm_id)
         raise
-    return [checkpoint_row(call, named)]
+    return [checkpoint_row(call, checkpoint) for checkpoint in made if checkpoint.name == name]
 
 
 @serves("Get-HvrCheckpoint")
@@ -171,8 +177,10 @@ def remove_checkpoint(call: Call) -> Output:
 @serves("Remove-HvrExpiredCheckpoint")
 def remove_expired_checkpoint(call: Call) -> Objects:
     """One that is busy now stays for the next time."""
-    now = call.host.lab.now()
-    for machine, checkpoint in call.fences.expired(call.host.machines.get_vm(), now=now):
+    now, machines = call.host.lab.now(), call.host.machines.get_vm()
+    for machine in machines:
+        name_checkpoint(call, machine)
+    for machine, checkpoint in call.fences.expired(machines, now=now):
         row = checkpoint_row(call, checkpoint, vm_id=machine.vm_id)
         try:
             call.host.checkpoints.destroy_snapshot(machine.vm_id, checkpoint_id=checkpoint.checkpoint_id)
@@ -253,7 +261,17 @@ def disk_row(call: Call, drive: Drive, *, chain: list[str]) -> dict[str, object]
 
 
 def recovery_checkpoints(call: Call) -> list[Checkpoint]:
+    name_checkpoint(call, call.host.machines.get_vm(vm_id=call.vm_id)[0])
     return [c for c in call.host.snapshots.get_vm_snapshot(call.vm_id) if c.kind == RECOVERY]
+
+
+def name_checkpoint(call: Call, machine: Machine) -> None:
+    """Give a checkpoint of ours its name; the host may have died before it could."""
+    made, name = call.fences.unnamed(machine)
+    if made is not None:
+        call.host.snapshots.rename_vm_snapshot(machine.vm_id, checkpoint_id=made.checkpoint_id, new_name=name)
+    if name:
+        call.fences.end_checkpoint(machine.vm_id)
 
 
 def find_checkpoint(call: Call) -> tuple[Machine, Checkpoint]:

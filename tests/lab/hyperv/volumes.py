@@ -113,6 +113,7 @@ class Volumes:
         self.require(path, len(data))
         self.make_folder(ntpath.dirname(path))
         try:
+            files.remove_unfinished(str(self.local(path)))
             files.write_atomically(str(self.local(path)), data)
         except StateError as error:
             raise refused(error, path) from error

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import mmap
 import os
 import secrets
@@ -236,7 +237,7 @@ def read_small(path: str, *, limit: int) -> bytes:
 def write_atomically(path: str, data: bytes) -> None:
     """Replace a small file: after a crash there is the old content or the new one, and it is durable on return."""
     folder = os.path.dirname(path) or "."
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(4)}.new")
+    temporary = f"{_unfinished(path)}{secrets.token_hex(4)}.new"
     with translated(path):
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -250,6 +251,16 @@ def write_atomically(path: str, data: bytes) -> None:
             _forget(temporary)
             raise
     sync_folder(folder)
+
+
+def remove_unfinished(path: str) -> None:
+    """Remove what killed writers of a small file left of it. Only for somebody who alone writes the file now."""
+    for name in glob.glob(f"{glob.escape(_unfinished(path))}*.new"):
+        remove_file(name)
+
+
+def _unfinished(path: str) -> str:
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.")
 
 
 def sync_folder(path: str) -> None:

@@ -83,7 +83,8 @@ class StateFolder:
         return os.path.join(self.path, "jobs", f"{plain_name(job)}.json")
 
     def note_session(self, job: str, session_id: UUID) -> None:
-        """Make a session the newest of its job."""
+        """Make a session the newest of its job, which it holds."""
+        files.remove_unfinished(self.job(job))
         files.write_atomically(self.job(job), json.dumps({"session_id": str(session_id)}).encode())
 
     def newest_session(self, job: str) -> str | None:
@@ -123,6 +124,7 @@ class StateFolder:
 
 def _make_id(path: str) -> UUID:
     made = uuid4()
+    files.remove_unfinished(path)
     files.write_atomically(path, str(made).encode())
     return made
 

@@ -35,6 +35,7 @@ class EpochGuard:
 
     def _note(self, replica_id: UUID, epoch: int) -> None:
         try:
+            files.remove_unfinished(self._path(replica_id))
             files.write_atomically(self._path(replica_id), str(epoch).encode())
         except StateError as error:
             if error.reason != "volume_full":

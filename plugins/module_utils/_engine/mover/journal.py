@@ -79,6 +79,11 @@ def load(leaf: str) -> Journal | None:
         raise
 
 
+def tidy(leaf: str) -> None:
+    """Remove what a mover that was killed left of a journal; the caller holds the leaf."""
+    files.remove_unfinished(journal_of(leaf))
+
+
 def store(leaf: str, journal: Journal) -> None:
     """Replace the journal of a leaf; it is durable on return."""
     files.write_atomically(journal_of(leaf), journal.to_text().encode())

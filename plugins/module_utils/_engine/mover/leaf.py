@@ -115,6 +115,7 @@ class OpenLeaf:
         try:
             self._found = leaf_state(self._chain)
             self._journal = journals.load(paths[0])
+            journals.tidy(paths[0])
             self._check(order)
             if self._found.data_write_guid != order.data_write_guid:  # a session wrote to it and did not finish
                 _raise_problems(check_chain(self._chain.files, after_crash=True), paths)
