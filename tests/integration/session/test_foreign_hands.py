@@ -196,6 +196,7 @@ def test_foreign_hand_is_named_and_overwritten_only_when_the_job_says_so(site, c
     assert report.outcome is Outcome.DONE, report.as_dict()
     warnings = report.machines[0].warnings
     assert any(case.says in warning for warning in warnings), warnings
+    assert len(set(warnings)) == len(warnings)
     assert sum(disk.scope == "compare" for disk in report.machines[0].disks) == case.compared
     assert sum("of 24.0 MiB compared" in warning or "of 16.0 MiB compared" in warning for warning in warnings) == (
         case.compared

@@ -83,10 +83,9 @@ def test_pinned_point_is_never_merged_and_does_not_count(site):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("function", "nth"), [("remove_restore_point", 1), ("remove_restore_point", 2)])
-def test_session_killed_between_merges_is_taken_up_there(site, function, nth, after):
-    with_points(site, 4)
-    death = Death(function, nth=nth, after=after)
+def test_session_killed_between_merges_is_taken_up_there(site, after):
+    with_points(site, 3)
+    death = Death("remove_restore_point", nth=2, after=after)
     with pytest.raises(Killed):
         site.run(site.job(restore_points=1), site=death.site(site.site()))
     assert len(site.record().removing) == 1

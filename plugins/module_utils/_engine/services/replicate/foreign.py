@@ -92,8 +92,9 @@ def judge(traces: Sequence[Trace], *, record: ReplicaRecord, job: JobSpec, repor
             hint="keep what is needed of it, then run the job once with on_touched: compare, which overwrites it",
             reason="replica_touched",
         )
-    for trace in traces:
-        reporter.warn(f"somebody touched the replica: {trace.text}")
+    for text in (f"somebody touched the replica: {trace.text}" for trace in traces):
+        if text not in reporter.warnings:  # it is looked at twice, before it is put right
+            reporter.warn(text)
 
 
 def _judge(work: Work, traces: Sequence[Trace]) -> None:
