@@ -260,6 +260,7 @@ def _take(site, lease):
     site.target.dispatch("Set-HvrReplicaRecord", Folder=record.target.folder, **expected, Record=held.as_text())
 
 
+@pytest.mark.leaves("checkpoint")  # of the other replica
 def test_session_into_another_replica_has_the_machine_frozen(site):
     other = uuid.uuid4()
     site.source.dispatch(
