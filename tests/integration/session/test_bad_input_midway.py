@@ -116,8 +116,10 @@ def on_source(call, **given):
 
 
 def remove_checkpoint(site):
-    [checkpoint] = [each for each in site.machine("web")["checkpoints"] if each["kind"] == "Recovery"]
-    site.source.call("DestroySnapshot", vm_id=site.vm_id, checkpoint_id=checkpoint["checkpoint_id"])
+    """After the conversion there is none any more."""
+    for checkpoint in site.machine("web")["checkpoints"]:
+        if checkpoint["kind"] == "Recovery":
+            site.source.call("DestroySnapshot", vm_id=site.vm_id, checkpoint_id=checkpoint["checkpoint_id"])
 
 
 def roots(*folders):
