@@ -117,8 +117,8 @@ class DirectControl(LabControl):
     def __init__(self, served: Mapping[str, Callable[..., Any]]) -> None:
         self._served = served
 
-    def call(self, name: str, /, **given: object) -> Any:
-        return decode(encode(self._served[name](**given)))
+    def call(self, operation: str, /, **given: object) -> Any:
+        return decode(encode(self._served[operation](**given)))
 
     def close(self) -> None:
         """There is nothing to let go of."""

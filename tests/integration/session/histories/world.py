@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -37,12 +38,14 @@ KEEPS: Final = (
 )  # how a session tells of its checkpoint
 GOES_ON: Final = "did not finish: its cycle of"  # of a dead session: what changed since is left to the next one
 UNTRACKED: Final = "7.1"  # a configuration version that has no change tracking
-HASTE: Final[Mapping[str, Any]] = {
-    "poll_seconds": 0.05,
-    "reconnect_seconds": 0.02,
-    "busy_seconds": 1.0,
-    "settle_seconds": 5.0,
-}
+HASTE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "poll_seconds": 0.05,
+        "reconnect_seconds": 0.02,
+        "busy_seconds": 1.0,
+        "settle_seconds": 5.0,
+    }
+)
 PATIENCE: Final[Mapping[str, Any]] = {"poll_seconds": 0.05, "busy_seconds": 60.0}
 
 # What must not end a session, whatever others do: bugs, and data that are not what they should be.
