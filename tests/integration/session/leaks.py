@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.naming import CheckpointName
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import ReplicaRecord
 from ansible_collections.opendr.hyperv.tests.lab.site import PASSWORD
 
 GRACE_SECONDS: Final = 10.0  # for who is just ending
@@ -85,14 +84,14 @@ def secrets(folder: Path) -> list[str]:
 
 def orphans(folder: Path) -> list[str]:
     """Return checkpoints on source hosts that no record calls its own: the session that made them ended in order."""
-    wanted = {record.pending.checkpoint_name for record in records(folder) if record.pending is not None}
+    records = [path.read_text(errors="replace") for path in folder.rglob("replica.json")]  # damaged ones too
     found = []
     for path in folder.rglob("state.json"):
         for machine in json.loads(path.read_text()).get("machines", {}).values():
             names = [checkpoint["name"] for checkpoint in machine["checkpoints"]]
-            found += [f"checkpoint {name}" for name in names if CheckpointName.parse(name) and name not in wanted]
+            found += [
+                f"checkpoint {name}"
+                for name in names
+                if CheckpointName.parse(name) and not any(name in record for record in records)
+            ]
     return found
-
-
-def records(folder: Path) -> list[ReplicaRecord]:
-    return [ReplicaRecord.parse(path.read_text()) for path in folder.rglob("replica.json")]
