@@ -397,7 +397,7 @@ MUTATIONS: Final = (
         f"{REPLICATE}/machine.py",
         "            claim_room(work, work.config.disks)\n",
         "",
-        f"{SESSION}/test_bad_input.py::test_source_volume_without_room_for_a_checkpoint",
+        f"{SESSION}/test_free_space.py::test_room_for_what_the_guest_will_write_is_asked_for",
     ),
     Mutation(
         "machines of a session do not count on the same room",

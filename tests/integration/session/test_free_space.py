@@ -19,9 +19,9 @@ LIMITS = {name: parse_limits([{"size": "10 MiB"}], host=name) for name in ("hv-a
 PLENTY = 1 << 40
 
 
-def refused(site, job=None):
+def refused(site, job=None, *, calls=None):
     """Run a session that must fail for lack of space; return its error after making sure that nothing is left."""
-    report = site.run(job, site=site.site(free_space=LIMITS))
+    report = site.run(job, site=(calls or Death()).site(site.site(free_space=LIMITS)))
     error = only_error(report)
     assert site.source_leftovers() == []
     assert [record.lease for record in site.records() if record.lease] == []
@@ -61,9 +61,11 @@ def test_room_for_what_the_guest_will_write_is_asked_for(site):
     site.guest_writes(9, 0, 8 * MiB, 2 * MiB)
     site.source.settle()
     site.source.call("lab.fill_volume", letter="C", free=10 * MiB + 4 * KiB)
-    reason, message = refused(site)
+    calls = Death()
+    reason, message = refused(site, calls=calls)
     assert reason == "source_volume_full"
     assert "the checkpoint of web needs" in message
+    assert "create_checkpoint" not in calls.trace
     converges(site)
 
 
