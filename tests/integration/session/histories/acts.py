@@ -108,11 +108,12 @@ def points_destroyed(world: World, random: Random) -> None:
 
 
 def other_backup(world: World, random: Random) -> None:
-    """Another product freezes the machine; the next time it makes that a reference point of its own."""
+    """Another product freezes the machine; the next time it makes a reference point of that, or lets it go."""
     source = world.site.source
     held, world.foreign_checkpoint = world.foreign_checkpoint, ""
     if held:
-        source.call("ConvertToReferencePoint", vm_id=world.vm_id, checkpoint_id=held)
+        call = random.choice(["ConvertToReferencePoint", "DestroySnapshot"]) if world.is_tracked else "DestroySnapshot"
+        source.call(call, vm_id=world.vm_id, checkpoint_id=held)
     else:
         made = source.call("CreateSnapshot", vm_id=world.vm_id, consistency="Crash")
         world.foreign_checkpoint = made["checkpoint_id"]

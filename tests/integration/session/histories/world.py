@@ -94,6 +94,11 @@ class World:
         return next(each for each in self.site.source.call("lab.machines") if each["vm_id"] == self.vm_id)
 
     @property
+    def is_tracked(self) -> bool:
+        """Whether the host tracks what the guest writes."""
+        return bool(self.machine["version"] != UNTRACKED)
+
+    @property
     def disk_ids(self) -> list[str]:
         return [drive["disk_id"] for drive in self.machine["settings"]["drives"]]
 
@@ -165,7 +170,7 @@ class World:
         assert report is not None
         assert report.outcome is Outcome.DONE, report
         machine = report.machines[0]
-        tracked = self.machine["version"] != UNTRACKED
+        tracked = self.is_tracked
         assert not tracked or {disk.reason for disk in machine.disks} == {"tracked"}, machine
         assert machine.traffic.read == (0 if tracked else machine.traffic.disk), machine
         assert machine.traffic.sent < 64 * KiB, machine
