@@ -160,7 +160,7 @@ def movers_restarted(world: World, random: Random) -> None:
 
 
 def catalog_lost(world: World, random: Random) -> None:
-    world.site.catalog.close()
+    world.lost_catalogs.append(world.site.catalog)  # a session may still be writing to it
     (world.site.state_dir / "catalog.sqlite").unlink()
     world.site.catalog = world.site.open_catalog()
 

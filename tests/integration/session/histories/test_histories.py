@@ -112,7 +112,7 @@ class History(RuleBasedStateMachine):
                 self.play(self.world.end)
                 self.count()
         finally:
-            self.world.site.close()
+            self.world.close()
             self.temporary.cleanup()
 
     def count(self):

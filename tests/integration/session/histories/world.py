@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.catalog import SqlCatalog
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.no_catalog import NoCatalog
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.jobs import JobSpec
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.model.record import ReplicaRecord
@@ -76,6 +77,7 @@ class World:
         self.failures: Counter[str] = Counter()
         self.log: list[str] = []
         self.foreign_checkpoint = ""
+        self.lost_catalogs: list[SqlCatalog] = []
         self._keep = [99, 99]  # the smallest number of points that each job was ever told to keep
         self._managers = [0, 0]  # who has each replica, or had it last
         for control in (self.site.source, self.site.target):
@@ -87,6 +89,11 @@ class World:
         for drive, size in zip(machine["settings"]["drives"], sizes, strict=True):
             self.truth.add(drive["disk_id"], size=size)
         self.site.source.call("Start-VM", vm_id=self.vm_id)
+
+    def close(self) -> None:
+        for catalog in self.lost_catalogs:
+            catalog.close()
+        self.site.close()
 
     @property
     def machine(self) -> dict[str, Any]:
