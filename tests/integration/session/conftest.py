@@ -16,12 +16,18 @@ from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, SmallSite, 
 
 
 class WebSite(SmallSite):
-    """A small site with machine ``web``: on, disks of 24 and 16 MiB, some content in each."""
+    """A small site with machine ``web``: on, disks of ``sizes`` bytes, some content in each."""
+
+    sizes: tuple[int, ...] = (24 * MiB, 16 * MiB)
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.vm_id = self.source.create_machine("web", folder=f"{FOLDER}\\web", disks=disks(24 * MiB, 16 * MiB))
+        self.vm_id = self.source.create_machine("web", folder=f"{FOLDER}\\web", disks=disks(*self.sizes))
         self.source.call("Start-VM", vm_id=self.vm_id)
+        self.fill()
+
+    def fill(self) -> None:
+        """Let the guest write what is there from the beginning."""
         self.guest_writes(1, 0, 3 * MiB, 300 * KiB)
         self.guest_writes(2, 1, 5 * MiB, 64 * KiB)
 

@@ -21,7 +21,6 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.services.rep
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.tests.integration.session.conftest import WebSite
 from ansible_collections.opendr.hyperv.tests.integration.session.walk.scenes import require_converged
-from ansible_collections.opendr.hyperv.tests.lab.site import FOLDER, SmallSite, disks
 from ansible_collections.opendr.hyperv.tests.lab.storage_faults import (
     BROKEN,
     CHANGES,
@@ -39,10 +38,9 @@ LEAST = {"target mover": 30, "source mover": 15, "target host": 60, "source host
 class OneDisk(WebSite):
     """A machine of one small disk: as few file operations as a session can have."""
 
-    def __init__(self, folder):
-        SmallSite.__init__(self, folder)
-        self.vm_id = self.source.create_machine("web", folder=f"{FOLDER}\\web", disks=disks(8 * MiB))
-        self.source.call("Start-VM", vm_id=self.vm_id)
+    sizes = (8 * MiB,)
+
+    def fill(self):
         self.guest_writes(1, 0, 1 * MiB, 300 * KiB)
 
 
