@@ -32,11 +32,11 @@ demo:
 setup:
 	@tools/setup.sh dev
 
-#: make test       unit, contract and integration tests
+#: make test       unit, contract and integration tests; they wait more than they compute
 .PHONY: test
 test: setup
 	@tools/system_packages.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS) tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest -n 4 --dist loadgroup $(PYTEST_ARGS) tests/unit tests/contract tests/integration
 
 #: make test-fast  format, types and unit tests: for the work itself
 .PHONY: test-fast
@@ -55,7 +55,7 @@ lint: setup
 .PHONY: soak
 soak: setup
 	@tools/system_packages.sh
-	OPENDR_HYPOTHESIS=soak $(BIN)/python -m pytest -m "soak or hypothesis" -n 2 --dist loadgroup --timeout 0 \
+	OPENDR_HYPOTHESIS=soak $(BIN)/python -m pytest -m "soak or hypothesis" -n 4 --dist loadgroup --timeout 0 \
 		$(PYTEST_ARGS) tests/unit tests/contract tests/integration
 	@$(MAKE) --no-print-directory mutants
 

@@ -50,6 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = _missing(item)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+    items.sort(key=_timeout, reverse=True)  # the longest first, so that nobody waits for one of them at the end
+
+
+def _timeout(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark and mark.args else 0.0
 
 
 def _missing(item: pytest.Item) -> str:
