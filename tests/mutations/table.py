@@ -597,13 +597,13 @@ MUTATIONS: Final = (
         "services/verify/task.py",
         "        require_unmoved(work, chains, point=point)\n",
         "",
-        f"{SESSION}/test_verify_disturbed.py::test_files_that_somebody_merges_meanwhile_are_not_called_bad",
+        f"{SESSION}/verify/test_disturbed.py::test_files_that_somebody_merges_meanwhile_are_not_called_bad",
     ),
     Mutation(
         "a source that was not frozen to the end says nothing",
         "services/verify/task.py",
         "        require_checkpoint(work, checkpoint.name, checkpoint_id=checkpoint.checkpoint_id)\n",
         "",
-        f"{SESSION}/test_verify_disturbed.py::test_source_that_is_not_frozen_any_more_says_nothing",
+        f"{SESSION}/verify/test_disturbed.py::test_source_that_is_not_frozen_any_more_says_nothing",
     ),
 )

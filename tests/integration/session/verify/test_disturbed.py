@@ -10,11 +10,11 @@ import pytest
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.extents import Extent
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.progress import Phase
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome
-from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
+from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import MiB
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.verification import Verdict
 from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death, Killed
 from ansible_collections.opendr.hyperv.tests.integration.session.test_leases import let_leases_end
-from ansible_collections.opendr.hyperv.tests.integration.session.verifying import (
+from ansible_collections.opendr.hyperv.tests.integration.session.verify.verifying import (
     PIECE,
     PLACES,
     checked,
@@ -26,22 +26,6 @@ from ansible_collections.opendr.hyperv.tests.integration.session.verifying impor
 )
 from ansible_collections.opendr.hyperv.tests.lab.rot import rot
 from ansible_collections.opendr.hyperv.tests.lab.site import only_error
-
-
-@pytest.fixture
-def site(site):
-    """A replica of one restore point."""
-    site.run()
-    return site
-
-
-@pytest.fixture
-def layered(site):
-    """A replica of three restore points, each with a file of its own."""
-    for number, place in enumerate([PLACES["middle"], PLACES["newest"]]):
-        site.guest_writes(7 + number, 0, place, 128 * KiB)
-        site.run()
-    return site
 
 
 def test_guest_that_writes_meanwhile_disturbs_nothing(site):

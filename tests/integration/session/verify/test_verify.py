@@ -17,7 +17,7 @@ from ansible_collections.opendr.hyperv.plugins.module_utils._engine.transfers im
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.verification import Verdict, VerifyMode, VerifySpec
 from ansible_collections.opendr.hyperv.tests.integration.session.mortal import Death, Killed
-from ansible_collections.opendr.hyperv.tests.integration.session.verifying import (
+from ansible_collections.opendr.hyperv.tests.integration.session.verify.verifying import (
     PIECE,
     PLACES,
     SIZE,
@@ -32,22 +32,6 @@ from ansible_collections.opendr.hyperv.tests.integration.session.verifying impor
 from ansible_collections.opendr.hyperv.tests.integration.session.walk.tracing import Trace
 from ansible_collections.opendr.hyperv.tests.lab.rot import rot
 from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, only_error
-
-
-@pytest.fixture
-def site(site):
-    """A replica of one restore point."""
-    site.run()
-    return site
-
-
-@pytest.fixture
-def layered(site):
-    """A replica of three restore points, each with a file of its own."""
-    for number, place in enumerate([PLACES["middle"], PLACES["newest"]]):
-        site.guest_writes(7 + number, 0, place, 128 * KiB)
-        site.run()
-    return site
 
 
 def test_good_point_is_read_whole_and_nothing_is_changed(site):
