@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.adapters.files import is_locked
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.jobs import JobSpec
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.reports import Outcome, SessionReport
 from ansible_collections.opendr.hyperv.plugins.module_utils._engine.units import KiB, MiB
 from ansible_collections.opendr.hyperv.tests.integration.session.conftest import WebSite
+from ansible_collections.opendr.hyperv.tests.lab.site import only_error
+
+TRIES = 4  # whether the record or a disk is written once more depends on how fast a merge is
+
+Opened = TypeVar("Opened")
+Place = TypeVar("Place")
 
 
 def write_something(site: WebSite, number: int) -> None:
@@ -77,6 +84,44 @@ def require_converged(site: WebSite, report: SessionReport) -> None:
     assert held_files(site) == []
     assert unfinished_files(site) == []
     site.prove(points=len(record.restore_points))
+
+
+def epochs(site: WebSite) -> list[int]:
+    """Return the epochs of all records: a session that has taken a replica has raised one."""
+    return [record.epoch for record in site.records()]
+
+
+def require_survived(site: WebSite, report: SessionReport, *, before: list[int], where: str) -> None:
+    """Assert the same of a session in which a host or a mover died; ``before`` has the epochs before it.
+
+    Nothing is tried twice until the replica is taken: a session that did not come so far is run once more.
+    """
+    if epochs(site) == before:
+        assert only_error(report)["retryable"], where
+        report = site.run(job(site))
+    try:
+        require_converged(site, report)
+    except AssertionError as error:
+        raise AssertionError(where) from error
+
+
+def walk_over(
+    scene: Scene,
+    folder: Path,
+    opened: Callable[[Path], AbstractContextManager[Opened]],
+    *,
+    found: Iterable[Place],
+    die: Callable[[Opened, Place, int], bool],
+) -> None:
+    """Let something die at each place; a first copy needs a new site each time. ``die`` tells whether it came there."""
+    if scene.is_first:
+        for number, place in enumerate(found):
+            with opened(folder / str(number)) as site:
+                assert die(site, place, number), place
+    else:
+        with opened(folder / "site") as site:
+            for number, place in enumerate(found):
+                assert any(die(site, place, number) for _try in range(TRIES)), place
 
 
 def held_files(site: WebSite) -> list[str]:

@@ -14,12 +14,13 @@ from ansible_collections.opendr.hyperv.tests.integration.session.walk.scenes imp
     COMPARE,
     FIRST,
     LATER,
+    epochs,
     job,
-    require_converged,
+    require_survived,
+    walk_over,
 )
-from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, TARGET, only_error
+from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, TARGET
 
-TRIES = 4  # whether the record or a disk is written once more depends on how fast a merge is
 LEAST = {SOURCE: 30, TARGET: 60}
 
 
@@ -39,30 +40,16 @@ def trace(scene, folder, name):
         return host.trace
 
 
-def die(scene, site, name, *, place, number):
-    """Let the host die at a place, and prove what the session made of it; False when it did not come there."""
-    host = MortalHost(site, name, place)
-    before = [record.epoch for record in site.records()]
-    report = session(scene, site, host, number=number)
-    if [record.epoch for record in site.records()] == before:  # nothing is tried twice until the replica is taken
-        assert only_error(report)["retryable"], place
-        report = site.run(job(site))
-    try:
-        require_converged(site, report)
-    except AssertionError as error:
-        raise AssertionError(f"{scene.name}: {name} died at {place}") from error
-    return host.struck
-
-
 def walk(scene, folder, name, *, found):
-    if scene.is_first:
-        for number, place in enumerate(found):
-            with scene.site(folder / str(number)) as site:
-                assert die(scene, site, name, place=place, number=number), place
-    else:
-        with scene.site(folder / "site") as site:
-            for number, place in enumerate(found):
-                assert any(die(scene, site, name, place=place, number=number) for _try in range(TRIES)), place
+    def die(site, place, number):
+        """Let the host die at a place, and prove what the session made of it; False when it did not come there."""
+        host = MortalHost(site, name, place)
+        before = epochs(site)
+        report = session(scene, site, host, number=number)
+        require_survived(site, report, before=before, where=f"{scene.name}: {name} died at {place}")
+        return host.struck
+
+    walk_over(scene, folder, scene.site, found=found, die=die)
 
 
 @pytest.mark.timeout(900)

@@ -16,12 +16,12 @@ from ansible_collections.opendr.hyperv.tests.integration.session.walk.scenes imp
     COMPARE,
     FIRST,
     LATER,
+    epochs,
     job,
-    require_converged,
+    require_survived,
+    walk_over,
 )
-from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, TARGET, only_error
-
-TRIES = 4
+from ansible_collections.opendr.hyperv.tests.lab.site import SOURCE, TARGET
 
 
 @contextmanager
@@ -38,30 +38,17 @@ def trace(scene, folder, name):
         return walk.trace(name)
 
 
-def die(scene, site, walk, name, *, place, number):
-    """Let the mover die at a place, and prove what the session made of it; False when it did not come there."""
-    scene.prepare(site, number)
-    before = [record.epoch for record in site.records()]
-    report, struck = walk.dying(name, lambda: site.run(job(site)), place=place)
-    if [record.epoch for record in site.records()] == before:  # nothing is tried twice until the replica is taken
-        assert only_error(report)["retryable"], place
-        report = site.run(job(site))
-    try:
-        require_converged(site, report)
-    except AssertionError as error:
-        raise AssertionError(f"{scene.name}: mover {name} died at {place}") from error
-    return struck
+def walk_places(scene, folder, name, *, found):
+    def die(opened, place, number):
+        """Let the mover die at a place, and prove what the session made of it; False when it did not come there."""
+        site, walk = opened
+        scene.prepare(site, number)
+        before = epochs(site)
+        report, struck = walk.dying(name, lambda: site.run(job(site)), place=place)
+        require_survived(site, report, before=before, where=f"{scene.name}: mover {name} died at {place}")
+        return struck
 
-
-def walk_over(scene, folder, name, *, found):
-    if scene.is_first:
-        for number, place in enumerate(found):
-            with walked(scene, folder / str(number)) as (site, walk):
-                assert die(scene, site, walk, name, place=place, number=number), place
-    else:
-        with walked(scene, folder / "site") as (site, walk):
-            for number, place in enumerate(found):
-                assert any(die(scene, site, walk, name, place=place, number=number) for _try in range(TRIES)), place
+    walk_over(scene, folder, lambda path: walked(scene, path), found=found, die=die)
 
 
 def frames_of(names):
@@ -76,7 +63,7 @@ def test_mover_dies_at_the_first_and_last_place_of_each_kind(name, tmp_path, fig
     for scene in (LATER, COMPARE, FIRST):
         traced = trace(scene, tmp_path / scene.name / "trace", name)
         found = [place for place in places(traced, every=False) if place.name not in known]
-        walk_over(scene, tmp_path / scene.name, name, found=found)
+        walk_places(scene, tmp_path / scene.name, name, found=found)
         known |= {place.name for place in found}
         count += len(found)
     wanted = {Kind.HELLO, Kind.READY, Kind.REQUEST, Kind.REPLY, Kind.UNIT, Kind.DURABLE, Kind.COMPARE, Kind.DIGESTS}
@@ -90,5 +77,5 @@ def test_mover_dies_at_the_first_and_last_place_of_each_kind(name, tmp_path, fig
 @pytest.mark.parametrize("name", [SOURCE, TARGET])
 def test_mover_dies_anywhere(name, scene, tmp_path, figures):
     found = places(trace(scene, tmp_path / "trace", name), every=True)
-    walk_over(scene, tmp_path, name, found=found)
+    walk_places(scene, tmp_path, name, found=found)
     figures(f"{len(found)} places")
